@@ -1,1 +1,22 @@
-//! To be written.
+//! What all functions of Wellspring share: the tenant's transaction, the law of the API, durable work, and the stores.
+//!
+//! Only this crate speaks SQL. Function crates hold handlers and wiring; see `docs/adding-an-endpoint.md`.
+
+pub mod app;
+pub mod auth;
+mod aws;
+pub mod clock;
+pub mod config;
+pub mod crypto;
+pub mod db;
+pub mod http;
+pub mod ids;
+pub mod json;
+pub mod lambda;
+pub mod logging;
+pub mod net;
+pub mod private;
+pub mod queue;
+pub mod time;
+pub mod webhooks;
+pub mod work;

@@ -1,0 +1,264 @@
+//! The context of a request: who asks, for which tenant, within which transaction.
+//!
+//! A handler that takes `Cx<WriteLeads>` cannot forget to authenticate, to check the role or to set the tenant: the
+//! extractor has done all three in one round trip, or the request has ended with 401, 403 or 423. The transaction is
+//! part of the context, so nothing can be read or written outside it, and [`Cx::commit`] consumes the context: what is
+//! answered is what was committed, and the answer is stored with the effect when the caller sent an idempotency key.
+
+use std::marker::PhantomData;
+
+use axum::{
+    extract::{FromRequestParts, MatchedPath},
+    response::{IntoResponse, Response},
+};
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use http::{Method, StatusCode, header, request::Parts};
+use uuid::Uuid;
+
+use super::{Problem, RawBody, idempotency::Claim, law::Witness};
+use crate::{
+    app::App,
+    auth::{Permission, RecordScope, Role, Scope, role::any_allows},
+    clock,
+    db::TenantTx,
+    ids::TenantId,
+    queue::Queue,
+};
+
+/// What a handler returns.
+pub type ApiResult<T = Response> = Result<T, Problem>;
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub enum Actor {
+    /// A signed-in user.
+    User {
+        /// The user.
+        id: Uuid,
+        /// The session, which can be revoked.
+        session: Uuid,
+        /// The role as it is now, not as the token says.
+        role: Role,
+        /// Which records the user may see.
+        records: RecordScope,
+        /// When the password was last proved.
+        authenticated_at: DateTime<Utc>,
+    },
+    /// A secret API key.
+    Key {
+        /// The key.
+        id: Uuid,
+        /// What it may do.
+        scopes: Vec<Scope>,
+    },
+}
+
+impl Actor {
+    /// The user or key.
+    #[must_use]
+    pub const fn id(&self) -> Uuid {
+        match self {
+            Self::User { id, .. } | Self::Key { id, .. } => *id,
+        }
+    }
+
+    /// The user, when it is one: what `created_by` columns hold.
+    #[must_use]
+    pub const fn user_id(&self) -> Option<Uuid> {
+        match self {
+            Self::User { id, .. } => Some(*id),
+            Self::Key { .. } => None,
+        }
+    }
+
+    /// `user` or `apiKey`, for the audit log and activities.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::User { .. } => "user",
+            Self::Key { .. } => "apiKey",
+        }
+    }
+
+    /// The owner id that records must have for this actor to see them, or `None` for all records.
+    #[must_use]
+    pub const fn own_records_of(&self) -> Option<Uuid> {
+        match self {
+            Self::User { id, records: RecordScope::Own, .. } => Some(*id),
+            Self::User { .. } | Self::Key { .. } => None,
+        }
+    }
+
+    fn authorise<P: Permission>(&self) -> Result<(), Problem> {
+        match self {
+            Self::User { role, .. } if *role < P::ROLE => Err(Problem::role_required(P::ROLE)),
+            Self::Key { scopes, .. } if !any_allows(scopes, P::SCOPE) => {
+                Err(Problem::scope_required(P::SCOPE))
+            }
+            Self::User { .. } | Self::Key { .. } => Ok(()),
+        }
+    }
+}
+
+/// An authenticated, authorised request with its open transaction.
+pub struct Cx<P> {
+    /// The tenant's transaction.
+    pub tx: TenantTx,
+    /// Who asks.
+    pub actor: Actor,
+    now: DateTime<Utc>,
+    queue: Queue,
+    claim: Option<Claim>,
+    permission: PhantomData<fn() -> P>,
+}
+
+/// What a context is before its permission is known; for routes that accept several kinds of callers.
+pub struct OpenCx {
+    /// The tenant's transaction.
+    pub tx: TenantTx,
+    /// Who asks.
+    pub actor: Actor,
+}
+
+impl<P: Permission> Cx<P> {
+    /// The instant of this request.
+    #[must_use]
+    pub const fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+
+    /// The tenant's zone.
+    #[must_use]
+    pub const fn zone(&self) -> Tz {
+        self.tx.zone()
+    }
+
+    /// Commits, stores the answer under the caller's idempotency key, and tells the queues what is owed.
+    ///
+    /// # Errors
+    /// When a deferred constraint refuses or the database is lost; nothing is then kept.
+    pub async fn commit(mut self, answer: impl IntoResponse) -> ApiResult {
+        let mut response = answer.into_response();
+        if let Some(claim) = self.claim.take() {
+            response = claim.store(&mut self.tx, response).await?;
+        }
+        let hints = self.tx.commit().await?;
+        self.queue.nudge(hints).await;
+        Ok(response)
+    }
+}
+
+/// Why a context could not be made: an error, or an answer that was given before.
+#[derive(Debug)]
+pub enum Refusal {
+    /// An error.
+    Problem(Problem),
+    /// The stored answer of an idempotency key.
+    Replay(Response),
+}
+
+impl<E: Into<Problem>> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        Self::Problem(error.into())
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Problem(problem) => problem.into_response(),
+            Self::Replay(response) => response,
+        }
+    }
+}
+
+impl<P: Permission> FromRequestParts<App> for Cx<P> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
+        let now = clock::now();
+        let OpenCx { mut tx, actor } = authenticate(parts, app, now).await?;
+        if let Some(witness) = parts.extensions.get::<Witness>() {
+            witness.saw(tx.tenant_id());
+        }
+        actor.authorise::<P>()?;
+        if tx.settings().suspended && parts.method != Method::GET && !P::WHEN_SUSPENDED {
+            return Err(Refusal::Problem(suspended()));
+        }
+        let claim = match claim_key(parts, &actor)? {
+            Some((route, key)) => {
+                let body = parts.extensions.get::<RawBody>().cloned().unwrap_or_default();
+                Some(Claim::take(&mut tx, &actor, route, key, &body.0).await?)
+            }
+            None => None,
+        };
+        Ok(Self { tx, actor, now, queue: app.queue.clone(), claim, permission: PhantomData })
+    }
+}
+
+/// 423 for writes of a suspended tenant; reads and exports go on.
+fn suspended() -> Problem {
+    Problem::new(StatusCode::LOCKED, "tenant_suspended", "This business is suspended: reading works, changes do not.")
+}
+
+fn claim_key(parts: &Parts, actor: &Actor) -> Result<Option<(String, String)>, Problem> {
+    let Some(header) = parts.headers.get("idempotency-key").filter(|_| parts.method == Method::POST) else {
+        return Ok(None);
+    };
+    let key = header.to_str().ok().filter(|key| (1..=255).contains(&key.len())).ok_or_else(|| {
+        Problem::bad_request("invalid_idempotency_key", "Idempotency-Key takes 1 to 255 visible ASCII characters.")
+    })?;
+    let template = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    tracing::trace!(caller = %actor.id(), template, "idempotency key");
+    // The path itself, not its template: the same key on another resource is another request.
+    Ok(Some((format!("POST {}", parts.uri.path()), key.to_owned())))
+}
+
+/// Opens the transaction that the `Authorization` header proves a right to.
+async fn authenticate(parts: &Parts, app: &App, now: DateTime<Utc>) -> Result<OpenCx, Problem> {
+    let token = bearer(parts).ok_or_else(Problem::unauthorized)?;
+    if token.starts_with("wsk_") || token.starts_with("wpk_") { by_key(token, app).await } else { by_token(token, app, now).await }
+}
+
+fn bearer(parts: &Parts) -> Option<&str> {
+    let mut headers = parts.headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(header), None) = (headers.next(), headers.next()) else { return None };
+    let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+async fn by_token(token: &str, app: &App, now: DateTime<Utc>) -> Result<OpenCx, Problem> {
+    let keys = app.token_keys().ok_or_else(Problem::internal)?;
+    let claims = keys.verify(token.as_bytes(), now).map_err(|refusal| {
+        tracing::debug!(%refusal, "access token refused");
+        Problem::unauthorized()
+    })?;
+    let (tx, grant) =
+        app.db.open_session(TenantId::new(claims.tenant_id), claims.session_id).await?.ok_or_else(Problem::unauthorized)?;
+    if grant.user_id != claims.user_id {
+        return Err(Problem::unauthorized());
+    }
+    let actor = Actor::User {
+        id: grant.user_id,
+        session: claims.session_id,
+        role: grant.role.parse().map_err(|_| Problem::internal())?,
+        records: grant.record_scope.parse().map_err(|_| Problem::internal())?,
+        authenticated_at: grant.authenticated_at,
+    };
+    Ok(OpenCx { tx, actor })
+}
+
+async fn by_key(key: &str, app: &App) -> Result<OpenCx, Problem> {
+    let hash = crate::crypto::sha256(key.as_bytes());
+    let (tx, grant) = app.db.open_api_key(&hash).await?.ok_or_else(Problem::unauthorized)?;
+    if grant.kind != "secret" {
+        return Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "site_key_not_allowed",
+            "A site key may only send analytics events and public forms.",
+        ));
+    }
+    let scopes = grant.scopes.iter().filter_map(|scope| scope.parse().ok()).collect();
+    Ok(OpenCx { tx, actor: Actor::Key { id: grant.key_id, scopes } })
+}

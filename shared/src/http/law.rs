@@ -1,0 +1,152 @@
+//! The outermost layer of every function.
+//!
+//! It gives the request an id, bounds and reads the body, catches a panic, rolls back what the handler left open,
+//! renders problems, answers conditional reads and writes one log line.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    panic::AssertUnwindSafe,
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
+
+use axum::{
+    Json,
+    extract::{MatchedPath, Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures::FutureExt;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use lambda_http::request::RequestContext;
+
+use super::{Problem, RawBody, etag};
+use crate::{app::App, ids::TenantId, logging};
+
+/// The most bytes that a body may have.
+const BODY_LIMIT: usize = 1024 * 1024;
+
+/// The id of this request, in every answer and log line.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub String);
+
+/// The caller's address, as the gateway saw it.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientIp(pub IpAddr);
+
+/// Learns the tenant while the request is served, for the log line.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Witness(Arc<OnceLock<TenantId>>);
+
+impl Witness {
+    pub(super) fn saw(&self, tenant: TenantId) {
+        // A second authentication in the same request would be for the same tenant.
+        let _ = self.0.set(tenant);
+    }
+}
+
+/// Upholds the law around `next`.
+pub(super) async fn uphold(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let request_id = request_id(request.headers());
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "unknown".to_owned(), |p| p.as_str().to_owned());
+    let if_none_match = request.headers().get(header::IF_NONE_MATCH).cloned();
+    let witness = Witness::default();
+    let address = client_ip(&request);
+    request.extensions_mut().insert(RequestId(request_id.clone()));
+    request.extensions_mut().insert(witness.clone());
+    request.extensions_mut().insert(address);
+
+    let mut response = match read_body(&mut request).await {
+        Ok(()) => AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
+            tracing::error!(request_id, route, "handler panicked");
+            Problem::internal().into_response()
+        }),
+        Err(problem) => problem.into_response(),
+    };
+    app.db.settle().await;
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        response = render(problem, &request_id);
+    }
+    if method == Method::GET && response.status() == StatusCode::OK && etag::not_modified(if_none_match.as_ref(), response.headers()) {
+        response = strip_body(response);
+    }
+    finish_headers(&mut response, &request_id);
+    logging::request_line(&logging::RequestLine {
+        method: method.as_str(),
+        route: &route,
+        status: response.status().as_u16(),
+        duration: started.elapsed(),
+        request_id: &request_id,
+        tenant: witness.0.get().copied(),
+    });
+    response
+}
+
+/// The caller's own id when it is a plain word, else a new one.
+fn request_id(headers: &HeaderMap) -> String {
+    let plain = |text: &&str| {
+        (8..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    headers
+        .get("x-request-id")
+        .and_then(|value| value.to_str().ok())
+        .filter(plain)
+        .map_or_else(|| crate::ids::new_id().to_string(), str::to_owned)
+}
+
+/// From the gateway's request context; the laptop's server inserts the peer's address itself.
+fn client_ip(request: &Request) -> ClientIp {
+    if let Some(known) = request.extensions().get::<ClientIp>() {
+        return *known;
+    }
+    let from_gateway = match request.extensions().get::<RequestContext>() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.as_deref().and_then(|ip| ip.parse().ok()),
+        Some(_) | None => None,
+    };
+    ClientIp(from_gateway.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
+}
+
+async fn read_body(request: &mut Request) -> Result<(), Problem> {
+    let body = std::mem::take(request.body_mut());
+    let bytes = match Limited::new(body, BODY_LIMIT).collect().await {
+        Ok(collected) => collected.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => {
+            return Err(Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body_too_large",
+                "A body may have 1 MB at most; larger uploads go in parts.",
+            ));
+        }
+        Err(_) => return Err(Problem::bad_request("body_unreadable", "The body ended before it was complete.")),
+    };
+    request.extensions_mut().insert(RawBody(bytes));
+    Ok(())
+}
+
+fn render(problem: Problem, request_id: &str) -> Response {
+    let shape = problem.clone().into_response();
+    let mut response = (problem.status(), Json(problem.into_body(request_id))).into_response();
+    response.headers_mut().extend(shape.headers().clone());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    response
+}
+
+fn strip_body(response: Response) -> Response {
+    let (mut parts, _) = response.into_parts();
+    parts.status = StatusCode::NOT_MODIFIED;
+    parts.headers.remove(header::CONTENT_TYPE);
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, axum::body::Body::empty())
+}
+
+fn finish_headers(response: &mut Response, request_id: &str) {
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        headers.insert("x-request-id", value);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}

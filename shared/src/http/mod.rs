@@ -1,0 +1,36 @@
+//! The law of the API, in types: what every route shares, so that no handler has to remember it.
+//!
+//! * [`Cx`] authenticates, authorises and owns the transaction; committing consumes it.
+//! * [`Valid`] parses a body into domain values or answers with the pointer of what is wrong.
+//! * [`QueryString`] reads filters, sort, limit and cursor in the one grammar of all lists.
+//! * [`Problem`] is the one shape of errors (RFC 9457).
+//! * [`service`] puts the outermost layer around a function's routes: request id, body limit, rollback of abandoned
+//!   transactions, rendering of problems, conditional answers, one log line.
+
+mod answer;
+mod body;
+mod common;
+mod cx;
+mod etag;
+mod idempotency;
+mod law;
+pub mod openapi;
+mod page;
+mod params;
+mod patch;
+mod path;
+mod problem;
+mod service;
+
+pub use answer::{Accepted, Created, MultiStatus, NoContent, Versioned};
+pub use body::{Check, RawBody, Valid};
+pub use common::DOCUMENT;
+pub use cx::{Actor, ApiResult, Cx, OpenCx};
+pub use etag::IfMatch;
+pub use law::{ClientIp, RequestId};
+pub use page::{Keyset, KeysetValue, Page, PageRequest, SortField, SortKind};
+pub use params::{FromQuery, ListQuery, Params, QueryString};
+pub use patch::Patch;
+pub use path::{PathId, PathIds};
+pub use problem::{FieldError, FieldErrors, Problem, ProblemBody};
+pub use service::{Api, service};

@@ -1,0 +1,81 @@
+//! The description of the API, completed with what all routes share.
+
+use serde_json::{Value, json};
+use utoipa::openapi::OpenApi;
+
+use super::{Api, ProblemBody, common};
+
+/// Merges the functions' routes and adds what the law adds to each: the problem answer, the credentials, the headers.
+///
+/// # Errors
+/// When the description cannot be turned into JSON, which would be a defect of the generator.
+pub fn document(functions: Vec<Api>) -> Result<Value, serde_json::Error> {
+    let api = functions.into_iter().fold(common::routes(), Api::merge);
+    let (_, description): (_, OpenApi) = api.split_for_parts();
+    let mut document = serde_json::to_value(description)?;
+    document["info"] = json!({
+        "title": "Wellspring",
+        "version": env!("CARGO_PKG_VERSION"),
+        "description": "CRM, messaging, automation, finance, point of sale and wellness for gyms, studios, spas, coaches and clinics.",
+        "license": {"name": "AGPL-3.0-only", "identifier": "AGPL-3.0-only"},
+    });
+    add_components(&mut document)?;
+    if let Some(paths) = document["paths"].as_object_mut() {
+        for (_, item) in paths.iter_mut() {
+            for (method, operation) in item.as_object_mut().into_iter().flatten() {
+                complete(method, operation);
+            }
+        }
+    }
+    Ok(document)
+}
+
+fn add_components(document: &mut Value) -> Result<(), serde_json::Error> {
+    let mut schemas = Vec::new();
+    <ProblemBody as utoipa::ToSchema>::schemas(&mut schemas);
+    for (name, schema) in schemas {
+        document["components"]["schemas"][name] = serde_json::to_value(schema)?;
+    }
+    document["components"]["schemas"]["Problem"] =
+        serde_json::to_value(<ProblemBody as utoipa::PartialSchema>::schema())?;
+    document["components"]["responses"]["Problem"] = json!({
+        "description": "What went wrong (RFC 9457).",
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    });
+    document["components"]["securitySchemes"] = json!({
+        "bearer": {
+            "type": "http", "scheme": "bearer",
+            "description": "An access token from the login, a secret API key (wsk_…), or where stated a site key (wpk_…).",
+        },
+    });
+    Ok(())
+}
+
+fn complete(method: &str, operation: &mut Value) {
+    let role = operation["x-role"].as_str().unwrap_or("undeclared").to_owned();
+    if !operation["responses"].is_object() {
+        operation["responses"] = json!({});
+    }
+    operation["responses"]["default"] = json!({"$ref": "#/components/responses/Problem"});
+    if role != "public" {
+        operation["security"] = json!([{"bearer": []}]);
+        if method == "post" {
+            parameters(operation).push(header("Idempotency-Key", "Repeating the request with the same key has no second effect."));
+        }
+    }
+}
+
+fn header(name: &str, description: &str) -> Value {
+    json!({"name": name, "in": "header", "required": false, "description": description, "schema": {"type": "string"}})
+}
+
+fn parameters(operation: &mut Value) -> &mut Vec<Value> {
+    if !operation["parameters"].is_array() {
+        operation["parameters"] = json!([]);
+    }
+    match &mut operation["parameters"] {
+        Value::Array(parameters) => parameters,
+        // Just made an array above.
+        _ => unreachable!("parameters are an array"),
+    }
+}

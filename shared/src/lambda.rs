@@ -1,0 +1,92 @@
+//! The mains of the binaries: wiring only.
+//!
+//! Configuration, secret and database connection are made during INIT, whose CPU is not throttled by the memory size,
+//! and the first request finds them warm. A database that is down during INIT does not fail it: the request will say
+//! 503, or the message will come back.
+
+use std::process::ExitCode;
+
+use aws_lambda_events::{eventbridge::EventBridgeEvent, sqs::SqsEvent};
+use lambda_runtime::{LambdaEvent, service_fn};
+
+use crate::{
+    app::App,
+    config::{Config, Needs},
+    http::{Api, service},
+    logging,
+    queue::Hint,
+    work::{self, WorkResult},
+};
+
+/// Runs an API function.
+pub async fn serve_api(api: fn() -> Api) -> ExitCode {
+    let Some(app) = start(Needs::Api).await else { return ExitCode::FAILURE };
+    end(lambda_http::run(service(api(), app)).await)
+}
+
+/// Runs a queue worker.
+pub async fn serve_queue<F>(handle: F) -> ExitCode
+where
+    F: AsyncFn(&App, &Hint) -> WorkResult,
+{
+    let Some(app) = start(Needs::Worker).await else { return ExitCode::FAILURE };
+    let (app, handle) = (&app, &handle);
+    let handler = service_fn(move |event: LambdaEvent<SqsEvent>| async move {
+        Ok::<_, lambda_runtime::Error>(work::handle_batch(app, event.payload, handle).await)
+    });
+    end(lambda_runtime::run(handler).await)
+}
+
+/// Runs a scheduled function.
+pub async fn serve_schedule<F>(tick: F) -> ExitCode
+where
+    F: AsyncFn(&App) -> WorkResult,
+{
+    let Some(app) = start(Needs::Worker).await else { return ExitCode::FAILURE };
+    let (app, tick) = (&app, &tick);
+    let handler = service_fn(move |_: LambdaEvent<EventBridgeEvent<serde_json::Value>>| async move {
+        let result = tick(app).await;
+        app.db.settle().await;
+        result.map_err(lambda_runtime::Error::from)
+    });
+    end(lambda_runtime::run(handler).await)
+}
+
+/// Loads the configuration or prints all of its problems.
+pub async fn load(needs: Needs) -> Option<Config> {
+    match Config::load(needs).await {
+        Ok(config) => {
+            logging::init_lambda(&config.log_level);
+            Some(config)
+        }
+        Err(problems) => {
+            logging::init_lambda("info");
+            tracing::error!("{problems}");
+            None
+        }
+    }
+}
+
+async fn start(needs: Needs) -> Option<App> {
+    let config = load(needs).await?;
+    let app = App::new(config, 1).map_err(|problems| tracing::error!("{problems}")).ok()?;
+    match app.db.warm_up().await {
+        Ok(()) => {}
+        Err(error @ crate::db::DbError::UnsafeRole(_)) => {
+            tracing::error!("{error}");
+            return None;
+        }
+        Err(error) => tracing::warn!(%error, "starting without a database connection"),
+    }
+    Some(app)
+}
+
+fn end(result: Result<(), lambda_runtime::Error>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the runtime ended");
+            ExitCode::FAILURE
+        }
+    }
+}
