@@ -305,7 +305,6 @@ begin
 end
 $$;
 call give_function('search_conversations(text, integer)', 'wellspring_lookup');
-grant execute on function search_leads(text, integer) to wellspring_lookup;
 
 -- Work that is due within the horizon and that nobody holds, or whose holder's lease has ended: the ids to hint to a queue again.
 -- Each tenant's earliest rows come first, then each tenant's second, and so on, so that a tenant with a million due rows delays nobody. To
