@@ -163,3 +163,14 @@ begin
     execute format('revoke %I from current_user', p_role);
 end
 $$;
+
+-- A UUIDv7 (RFC 9562, section 5.7) for rows that a statement makes by itself: the runs that an event starts, the deliveries that it owes.
+-- Everything else gets its id from the application. PostgreSQL has this function built in from version 18 on.
+create function new_id() returns uuid
+    language sql volatile
+    set search_path = pg_catalog, public, pg_temp
+as $$
+    select encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid())
+        placing substring(int8send((extract(epoch from clock_timestamp()) * 1000)::bigint) from 3) from 1 for 6), 52, 1), 53, 1), 'hex')::uuid
+$$;
+grant execute on function new_id() to wellspring_app, wellspring_lookup, wellspring_sweeper;

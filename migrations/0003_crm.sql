@@ -345,3 +345,18 @@ create table job_parts (
     constraint job_parts_content_check check (octet_length(content) <= 4194304)
 );
 call protect_tenant_table('job_parts');
+
+-- A lead as conditions and templates see it: the names of the API, so that `lead.firstName` means the same in a filter, a branch, a
+-- segment and a message.
+create function lead_facts(l leads) returns jsonb
+    language sql stable
+    set search_path = pg_catalog, public, pg_temp
+as $$
+    select jsonb_build_object(
+        'id', l.id, 'status', l.status, 'source', l.source, 'firstName', l.first_name, 'lastName', l.last_name,
+        'name', nullif(concat_ws(' ', l.first_name, l.last_name), ''), 'email', l.email, 'phone', l.phone, 'ownerId', l.owner_id,
+        'stageId', l.stage_id, 'tags', to_jsonb(l.tags), 'customFields', l.custom_fields, 'score', l.score, 'timezone', l.timezone,
+        'locale', l.locale, 'firstTouch', l.first_touch, 'lastTouch', l.last_touch, 'createdAt', l.created_at,
+        'updatedAt', l.updated_at, 'lastActivityAt', l.last_activity_at, 'lastInboundAt', l.last_inbound_at)
+$$;
+grant execute on function lead_facts(leads) to wellspring_app;

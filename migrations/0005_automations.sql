@@ -132,3 +132,31 @@ create table automation_run_steps (
     constraint automation_run_steps_status_check check (status in ('pending', 'running', 'waiting', 'completed', 'skipped', 'failed'))
 );
 call protect_tenant_table('automation_run_steps');
+
+-- What makes an entry the same entry, so that the unique key on runs expresses the re-entry rule by itself:
+--   never      one run per lead, ever
+--   afterExit  the next run only when the lead has none under way; the count of finished ones makes the key of the next
+--   window     one run per lead and window of so many days, counted from the epoch
+--   always     one run per event
+-- Without a lead there is nobody to enter twice, so each event is an entry.
+create function entry_key(p_reentry jsonb, p_automation uuid, p_lead uuid, p_event uuid) returns text
+    language plpgsql stable
+    set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    mode text := coalesce(p_reentry ->> 'mode', 'never');
+    tenant uuid := nullif(current_setting('app.tenant_id', true), '')::uuid;
+begin
+    if p_lead is null or mode = 'always' then
+        return 'event:' || p_event;
+    elsif mode = 'afterExit' then
+        return 'lead:' || p_lead || ':' || (
+            select count(*) from automation_runs r
+            where r.tenant_id = tenant and r.lead_id = p_lead and r.automation_id = p_automation and r.finished_at is not null);
+    elsif mode = 'window' then
+        return 'lead:' || p_lead || ':' || floor(extract(epoch from now()) / (86400 * (p_reentry ->> 'days')::numeric));
+    end if;
+    return 'lead:' || p_lead;
+end
+$$;
+grant execute on function entry_key(jsonb, uuid, uuid, uuid) to wellspring_app;

@@ -4,11 +4,14 @@
 
 pub mod app;
 pub mod auth;
+pub mod automations;
 mod aws;
 pub mod clock;
+pub mod conditions;
 pub mod config;
 pub mod crypto;
 pub mod db;
+pub mod events;
 pub mod http;
 pub mod ids;
 pub mod json;
@@ -18,5 +21,6 @@ pub mod net;
 pub mod private;
 pub mod queue;
 pub mod time;
+pub mod values;
 pub mod webhooks;
 pub mod work;

@@ -1,0 +1,3 @@
+//! Automations: definitions, immutable versions, and the runs that pass through them.
+
+pub mod triggers;

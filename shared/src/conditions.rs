@@ -1,0 +1,299 @@
+//! Conditions: one engine for triggers, branches, goals and segments.
+//!
+//! A condition is a tree of `all`, `any` and `not` over comparisons of a field with a value. Fields are paths into the
+//! facts: `lead.status`, `lead.tags`, `lead.customFields.plan`, `event.source`, `vars.answer`; a path without a known
+//! root is a field of the lead. Comparisons never fail: a missing field is null, and null satisfies only `exists:
+//! false`, `ne` and equality with null.
+
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// How deep a tree may nest.
+const MAX_DEPTH: usize = 8;
+
+/// A condition tree.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+#[schema(no_recursion)]
+pub enum Condition {
+    /// Every part holds.
+    All {
+        /// The parts.
+        all: Vec<Condition>,
+    },
+    /// At least one part holds.
+    Any {
+        /// The parts.
+        any: Vec<Condition>,
+    },
+    /// None of the parts holds.
+    Not {
+        /// The parts.
+        not: Vec<Condition>,
+    },
+    /// One comparison.
+    Compare(Comparison),
+}
+
+/// A field compared with a value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Comparison {
+    /// Path into the facts.
+    pub field: String,
+    /// How to compare.
+    pub op: Operator,
+    /// With what; not needed by `exists`.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub value: Value,
+}
+
+/// A comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Operator {
+    /// Equal.
+    Eq,
+    /// Not equal.
+    Ne,
+    /// One of a list.
+    In,
+    /// The text contains the value, letter case aside.
+    Contains,
+    /// The list has the value as an item.
+    Includes,
+    /// The text starts with the value, letter case aside.
+    StartsWith,
+    /// The field is set (or, with `false`, not set).
+    Exists,
+    /// Greater.
+    Gt,
+    /// Greater or equal.
+    Gte,
+    /// Less.
+    Lt,
+    /// Less or equal.
+    Lte,
+    /// From the first of two values to the second, both included.
+    Between,
+    /// Earlier.
+    Before,
+    /// Later.
+    After,
+    /// Within so many days of now, past or to come.
+    Within,
+}
+
+/// What conditions are evaluated against.
+#[derive(Clone, Debug)]
+pub struct Facts<'a> {
+    /// An object with the roots `lead`, `event`, `vars`.
+    pub roots: &'a Value,
+    /// The instant that `within` counts from.
+    pub now: DateTime<Utc>,
+}
+
+impl Condition {
+    /// Whether the condition holds.
+    #[must_use]
+    pub fn holds(&self, facts: &Facts<'_>) -> bool {
+        match self {
+            Self::All { all } => all.iter().all(|part| part.holds(facts)),
+            Self::Any { any } => any.iter().any(|part| part.holds(facts)),
+            Self::Not { not } => !not.iter().any(|part| part.holds(facts)),
+            Self::Compare(comparison) => comparison.holds(facts),
+        }
+    }
+
+    /// What is wrong with the tree, as (pointer below the condition, word, sentence).
+    #[must_use]
+    pub fn problems(&self) -> Vec<(String, &'static str, &'static str)> {
+        let mut found = Vec::new();
+        self.inspect("", 1, &mut found);
+        found
+    }
+
+    fn inspect(&self, pointer: &str, depth: usize, found: &mut Vec<(String, &'static str, &'static str)>) {
+        if depth > MAX_DEPTH {
+            found.push((pointer.to_owned(), "too_deep", "Conditions nest at most eight deep."));
+            return;
+        }
+        let (name, parts) = match self {
+            Self::All { all } => ("all", all),
+            Self::Any { any } => ("any", any),
+            Self::Not { not } => ("not", not),
+            Self::Compare(comparison) => {
+                found.extend(comparison.problem().map(|(code, detail)| (format!("{pointer}/value"), code, detail)));
+                return;
+            }
+        };
+        for (index, part) in parts.iter().enumerate() {
+            part.inspect(&format!("{pointer}/{name}/{index}"), depth + 1, found);
+        }
+    }
+}
+
+impl Comparison {
+    fn problem(&self) -> Option<(&'static str, &'static str)> {
+        match self.op {
+            Operator::In if !self.value.is_array() => Some(("wrong_type", "`in` takes a list.")),
+            Operator::Between if self.value.as_array().is_none_or(|pair| pair.len() != 2) => {
+                Some(("wrong_type", "`between` takes a list of two values."))
+            }
+            Operator::Within if number(&self.value).is_none() => Some(("wrong_type", "`within` takes a number of days.")),
+            Operator::Before | Operator::After if instant(&self.value).is_none() => {
+                Some(("invalid_time", "RFC 3339 or a date is expected."))
+            }
+            Operator::Contains | Operator::StartsWith if !self.value.is_string() => {
+                Some(("wrong_type", "A text is expected."))
+            }
+            _ => None,
+        }
+    }
+
+    fn holds(&self, facts: &Facts<'_>) -> bool {
+        let field = look_up(facts.roots, &self.field);
+        let value = &self.value;
+        match self.op {
+            Operator::Eq => same(field, value),
+            Operator::Ne => !same(field, value),
+            Operator::In => value.as_array().is_some_and(|list| list.iter().any(|item| same(field, item))),
+            Operator::Includes => field.as_array().is_some_and(|list| list.iter().any(|item| same(item, value))),
+            Operator::Contains => texts(field, value).is_some_and(|(text, part)| text.contains(&part)),
+            Operator::StartsWith => texts(field, value).is_some_and(|(text, part)| text.starts_with(&part)),
+            Operator::Exists => is_set(field) != (value == &Value::Bool(false)),
+            Operator::Gt | Operator::After => order(field, value).is_some_and(std::cmp::Ordering::is_gt),
+            Operator::Gte => order(field, value).is_some_and(std::cmp::Ordering::is_ge),
+            Operator::Lt | Operator::Before => order(field, value).is_some_and(std::cmp::Ordering::is_lt),
+            Operator::Lte => order(field, value).is_some_and(std::cmp::Ordering::is_le),
+            Operator::Between => match value.as_array().map(Vec::as_slice) {
+                Some([low, high]) => {
+                    order(field, low).is_some_and(std::cmp::Ordering::is_ge)
+                        && order(field, high).is_some_and(std::cmp::Ordering::is_le)
+                }
+                _ => false,
+            },
+            Operator::Within => within(field, value, facts.now),
+        }
+    }
+}
+
+/// Follows a path; what is missing on the way is null.
+#[must_use]
+pub fn look_up<'a>(roots: &'a Value, path: &str) -> &'a Value {
+    let mut steps = path.split('.').peekable();
+    let rooted = steps.peek().is_some_and(|first| matches!(*first, "lead" | "event" | "vars"));
+    let start = if rooted { roots } else { roots.get("lead").unwrap_or(&Value::Null) };
+    steps.fold(start, |at, step| {
+        let name = if step == "cf" { "customFields" } else { step };
+        at.get(name).or_else(|| at.get(step.parse::<usize>().ok()?)).unwrap_or(&Value::Null)
+    })
+}
+
+fn is_set(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) => true,
+    }
+}
+
+fn same(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::String(left), Value::String(right)) => left == right,
+        (Value::Number(_), _) | (_, Value::Number(_)) => match (number(left), number(right)) {
+            (Some(left), Some(right)) => left == right,
+            _ => false,
+        },
+        _ => left == right,
+    }
+}
+
+fn texts(field: &Value, value: &Value) -> Option<(String, String)> {
+    Some((field.as_str()?.to_lowercase(), value.as_str()?.to_lowercase()))
+}
+
+fn number(value: &Value) -> Option<Decimal> {
+    match value {
+        Value::Number(number) => {
+            let text = number.to_string();
+            text.parse().ok().or_else(|| Decimal::from_scientific(&text).ok())
+        }
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+fn instant(value: &Value) -> Option<DateTime<Utc>> {
+    let text = value.as_str()?;
+    if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
+        return Some(instant.with_timezone(&Utc));
+    }
+    Some(text.parse::<NaiveDate>().ok()?.and_time(NaiveTime::MIN).and_utc())
+}
+
+fn order(left: &Value, right: &Value) -> Option<std::cmp::Ordering> {
+    if let (Some(left), Some(right)) = (number(left), number(right)) {
+        return Some(left.cmp(&right));
+    }
+    if let (Some(left), Some(right)) = (instant(left), instant(right)) {
+        return Some(left.cmp(&right));
+    }
+    Some(left.as_str()?.cmp(right.as_str()?))
+}
+
+fn within(field: &Value, days: &Value, now: DateTime<Utc>) -> bool {
+    let (Some(at), Some(days)) = (instant(field), number(days)) else { return false };
+    let distance = Decimal::from((at - now).num_seconds().abs());
+    distance <= days * Decimal::from(86_400)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn holds(condition: Value) -> bool {
+        let roots = json!({
+            "lead": {"status": "new", "tags": ["vip", "trial"], "score": 42, "createdAt": "2026-03-01T10:00:00Z",
+                     "customFields": {"plan": "gold"}, "email": null},
+            "event": {"source": "form"}, "vars": {},
+        });
+        let condition: Condition = serde_json::from_value(condition).unwrap();
+        condition.holds(&Facts { roots: &roots, now: "2026-03-03T10:00:00Z".parse().unwrap() })
+    }
+
+    #[test]
+    fn comparisons_read_lead_event_and_custom_fields() {
+        assert!(holds(json!({"field": "status", "op": "eq", "value": "new"})));
+        assert!(holds(json!({"field": "lead.tags", "op": "includes", "value": "vip"})));
+        assert!(holds(json!({"field": "cf.plan", "op": "in", "value": ["gold", "silver"]})));
+        assert!(holds(json!({"field": "event.source", "op": "startsWith", "value": "FO"})));
+        assert!(holds(json!({"field": "score", "op": "between", "value": [42, 50]})));
+        assert!(holds(json!({"field": "createdAt", "op": "within", "value": 2})));
+        assert!(!holds(json!({"field": "createdAt", "op": "within", "value": 1})));
+        assert!(holds(json!({"field": "createdAt", "op": "before", "value": "2026-03-02"})));
+    }
+
+    #[test]
+    fn a_missing_field_is_null_and_never_an_error() {
+        assert!(holds(json!({"field": "email", "op": "exists", "value": false})));
+        assert!(holds(json!({"field": "nothing.here", "op": "ne", "value": "x"})));
+        assert!(!holds(json!({"field": "email", "op": "gt", "value": 1})));
+    }
+
+    #[test]
+    fn trees_combine() {
+        let vip = json!({"field": "tags", "op": "includes", "value": "vip"});
+        let lost = json!({"field": "status", "op": "eq", "value": "lost"});
+        assert!(holds(json!({"all": [vip, {"not": [lost]}]})));
+        assert!(!holds(json!({"all": [vip, lost]})));
+        assert!(holds(json!({"any": [lost, vip]})));
+    }
+}
