@@ -192,9 +192,10 @@ fn boolean(word: &str) -> Result<bool, String> {
     }
 }
 
+/// Lambda's own log setting spells the levels in upper case.
 fn log_level(word: &str) -> Result<String, String> {
-    match word {
-        "error" | "warn" | "info" | "debug" | "trace" => Ok(word.to_owned()),
+    match word.to_ascii_lowercase().as_str() {
+        level @ ("error" | "warn" | "info" | "debug" | "trace") => Ok(level.to_owned()),
         other => Err(format!("`{other}` is not error, warn, info, debug or trace")),
     }
 }

@@ -6,7 +6,7 @@
 
 use std::process::ExitCode;
 
-use aws_lambda_events::{eventbridge::EventBridgeEvent, sqs::SqsEvent};
+use aws_lambda_events::sqs::SqsEvent;
 use lambda_runtime::{LambdaEvent, service_fn};
 
 use crate::{
@@ -37,14 +37,14 @@ where
     end(lambda_runtime::run(handler).await)
 }
 
-/// Runs a scheduled function.
+/// Runs a scheduled function. What the schedule sends does not matter: it only says that it is time.
 pub async fn serve_schedule<F>(tick: F) -> ExitCode
 where
     F: AsyncFn(&App) -> WorkResult,
 {
     let Some(app) = start(Needs::Worker).await else { return ExitCode::FAILURE };
     let (app, tick) = (&app, &tick);
-    let handler = service_fn(move |_: LambdaEvent<EventBridgeEvent<serde_json::Value>>| async move {
+    let handler = service_fn(move |_: LambdaEvent<serde_json::Value>| async move {
         let result = tick(app).await;
         app.db.settle().await;
         result.map_err(lambda_runtime::Error::from)

@@ -1,1 +1,4 @@
-//! To be written.
+//! What the black-box tests and the benchmarks share.
+
+pub mod lambda;
+pub mod template;
