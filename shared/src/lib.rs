@@ -16,6 +16,7 @@ pub mod http;
 pub mod ids;
 pub mod json;
 pub mod lambda;
+pub mod leads;
 pub mod logging;
 pub mod net;
 pub mod private;

@@ -11,7 +11,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::{RefOr, schema::Schema};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::{ToSchema, __dev::ComposeSchema};
 
 /// Personal data: a name, an address, a phone number, a message, a health value.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type)]
@@ -54,13 +54,14 @@ impl<T> fmt::Debug for Private<T> {
 }
 
 // In the API description the mark is invisible: the schema is the content's.
-impl<T: PartialSchema> PartialSchema for Private<T> {
-    fn schema() -> RefOr<Schema> {
-        T::schema()
+// utoipa's own generated code implements this trait; an `Option` around the type needs it.
+impl<T: ComposeSchema> ComposeSchema for Private<T> {
+    fn compose(generics: Vec<RefOr<Schema>>) -> RefOr<Schema> {
+        T::compose(generics)
     }
 }
 
-impl<T: ToSchema> ToSchema for Private<T> {
+impl<T: ToSchema + ComposeSchema> ToSchema for Private<T> {
     fn name() -> Cow<'static, str> {
         T::name()
     }
@@ -109,9 +110,9 @@ impl fmt::Debug for Secret {
     }
 }
 
-impl PartialSchema for Secret {
-    fn schema() -> RefOr<Schema> {
-        String::schema()
+impl ComposeSchema for Secret {
+    fn compose(generics: Vec<RefOr<Schema>>) -> RefOr<Schema> {
+        String::compose(generics)
     }
 }
 

@@ -6,7 +6,11 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::{
+    ToSchema,
+    __dev::ComposeSchema,
+    openapi::{RefOr, schema::Schema},
+};
 
 use crate::private::Private;
 
@@ -45,9 +49,9 @@ macro_rules! text_value {
             }
         }
 
-        impl PartialSchema for $name {
-            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
-                String::schema()
+        impl ComposeSchema for $name {
+            fn compose(generics: Vec<RefOr<Schema>>) -> RefOr<Schema> {
+                String::compose(generics)
             }
         }
 

@@ -14,6 +14,7 @@ pub mod catalogue;
 mod connection;
 mod constraint;
 mod error;
+pub(crate) mod keyset;
 mod migrations;
 mod open;
 mod system;

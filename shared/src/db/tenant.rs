@@ -65,13 +65,16 @@ impl TenantTx {
         Ok(std::mem::take(&mut self.hints))
     }
 
-    /// Ends the transaction and undoes what it did.
+    /// Undoes everything so far and goes on in a new transaction of the same tenant: the way to ask a question after a
+    /// constraint has refused a row.
     ///
     /// # Errors
-    /// When the server is lost before it answers.
-    pub async fn roll_back(mut self) -> DbResult<()> {
-        self.lease.conn().execute("rollback").await?;
-        self.lease.mark_in_transaction(false);
+    /// When the server is lost.
+    pub async fn restart(&mut self) -> DbResult<()> {
+        self.hints.clear();
+        let batch =
+            format!("rollback; begin; select set_config('app.tenant_id', '{}', true)", self.tenant);
+        self.lease.conn().fetch_all(sqlx::raw_sql(&batch)).await?;
         Ok(())
     }
 }

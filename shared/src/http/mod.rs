@@ -28,7 +28,7 @@ pub use common::DOCUMENT;
 pub use cx::{Actor, ApiResult, Cx, OpenCx};
 pub use etag::IfMatch;
 pub use law::{ClientIp, RequestId};
-pub use page::{Keyset, KeysetValue, Page, PageRequest, SortField, SortKind};
+pub use page::{Keyset, KeysetValue, Page, PageParams, PageRequest, SortField, SortKind};
 pub use params::{FromQuery, ListQuery, Params, QueryString};
 pub use patch::Patch;
 pub use path::{PathId, PathIds};

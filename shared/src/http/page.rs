@@ -3,10 +3,25 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::Params;
+use super::{FromQuery, Params};
+
+/// The parameters that every list takes, for the description of the API.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes parameters that `PageRequest` reads")]
+pub struct PageParams {
+    /// Rows at most, 1–100; 25 when left out.
+    limit: Option<i64>,
+    /// `nextCursor` of the page before.
+    cursor: Option<String>,
+    /// The field to sort by; with a leading `-` the largest first.
+    sort: Option<String>,
+    /// `total` adds the number of all matching rows.
+    include: Option<String>,
+}
 
 /// One page of a list.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -81,14 +96,12 @@ pub struct PageRequest {
 impl PageRequest {
     /// The first page in the default order, for expansions.
     #[must_use]
-    pub const fn first(limit: i64, sort: SortField) -> Self {
-        Self { limit, sort, descending: true, after: None, include_total: false }
+    pub fn first<F: FromQuery>() -> Self {
+        Self { limit: 25, sort: default_sort(F::SORTS), descending: true, after: None, include_total: false }
     }
 
     pub(super) fn read(params: &mut Params, sorts: &'static [SortField]) -> Self {
-        const UNSORTED: SortField = SortField { word: "createdAt", column: "created_at", kind: SortKind::Time };
-        let default = sorts.first().copied().unwrap_or(UNSORTED);
-        let (sort, descending) = read_sort(params, sorts).unwrap_or((default, true));
+        let (sort, descending) = read_sort(params, sorts).unwrap_or((default_sort(sorts), true));
         let after = params.text("cursor").and_then(|text| {
             let keyset = decode(&text, sort, descending);
             if keyset.is_none() {
@@ -135,6 +148,11 @@ impl<T> Page<T> {
             total: self.total,
         }
     }
+}
+
+fn default_sort(sorts: &'static [SortField]) -> SortField {
+    const UNSORTED: SortField = SortField { word: "createdAt", column: "created_at", kind: SortKind::Time };
+    sorts.first().copied().unwrap_or(UNSORTED)
 }
 
 fn read_sort(params: &mut Params, sorts: &'static [SortField]) -> Option<(SortField, bool)> {

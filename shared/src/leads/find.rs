@@ -1,0 +1,78 @@
+//! Reading one lead.
+
+use uuid::Uuid;
+
+use super::{Identities, Lead};
+use crate::db::{DbResult, TenantTx};
+
+/// Selects leads with the checked macro. The head is empty or a `with …`; the tail begins with `from` and calls the
+/// row `l`.
+macro_rules! query_leads {
+    ($head:literal, $tail:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            $crate::leads::Lead,
+            $head + r#" select l.id, l.status, l.source, l.first_name as "first_name: _", l.last_name as "last_name: _",
+                      nullif(concat_ws(' ', l.first_name, l.last_name), '') as "name: _", l.email as "email: _",
+                      l.phone as "phone: _", l.owner_id, l.stage_id, l.tags, l.custom_fields, l.score, l.timezone,
+                      l.locale, l.first_touch, l.last_touch, l.created_at, l.updated_at, l.last_activity_at,
+                      l.deleted_at, l.merged_into_id, l.version "# + $tail
+            $(, $argument)*
+        )
+    };
+}
+pub(super) use query_leads;
+
+/// The lead, unless it is in the bin or outside the records that the caller may see.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn find(tx: &mut TenantTx, id: Uuid, own_records_of: Option<Uuid>) -> DbResult<Option<Lead>> {
+    let lead = query_leads!(
+        "",
+        "from leads l where l.tenant_id = $1 and l.id = $2 and l.deleted_at is null and ($3::uuid is null or l.owner_id = $3)",
+        tx.tenant(),
+        id,
+        own_records_of,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(lead)
+}
+
+/// Whether [`find`] would find it.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn exists(tx: &mut TenantTx, id: Uuid, own_records_of: Option<Uuid>) -> DbResult<bool> {
+    let found = sqlx::query_scalar!(
+        r#"select exists (select from leads where tenant_id = $1 and id = $2 and deleted_at is null
+                             and ($3::uuid is null or owner_id = $3)) as "found!""#,
+        tx.tenant(),
+        id,
+        own_records_of,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(found)
+}
+
+/// The lead that one of the identities belongs to: the e-mail address decides before the telephone number.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn owner_of_identity(tx: &mut TenantTx, identities: &Identities) -> DbResult<Option<Uuid>> {
+    let (kinds, values): (Vec<&str>, Vec<String>) = identities.pairs().into_iter().unzip();
+    let lead = sqlx::query_scalar!(
+        "select i.lead_id
+           from unnest($2::text[], $3::text[]) with ordinality as given (kind, normalized, place)
+           join lead_identities i on i.tenant_id = $1 and i.kind = given.kind and i.normalized = given.normalized
+          order by given.place
+          limit 1",
+        tx.tenant(),
+        &kinds as &[&str],
+        &values,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(lead)
+}
