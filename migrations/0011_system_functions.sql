@@ -262,8 +262,7 @@ grant execute on function search_patterns(text) to wellspring_lookup;
 create function search_leads(p_query text, p_limit integer) returns setof uuid
     language plpgsql stable security definer
     set search_path = pg_catalog, public, pg_temp
-    set enable_bitmapscan = on                   -- switched off below for step 3; being named here restores them at the end
-    set enable_seqscan = on
+    set enable_sort = on                         -- switched off below for step 3; being named here restores it at the end
 as $$
 declare
     tenant uuid := nullif(current_setting('app.tenant_id', true), '')::uuid;
@@ -301,7 +300,8 @@ begin
         return;
     end if;
 
-    perform set_config('enable_bitmapscan', 'off', true), set_config('enable_seqscan', 'off', true);
+    -- Believing the fragments rare, the planner would collect all matches and sort them. Without sorting only the walk is left.
+    perform set_config('enable_sort', 'off', true);
     return query execute format(
         'select id from leads where tenant_id = %L::uuid and %s order by created_at desc, id desc limit %s', tenant, condition, wanted
     );
