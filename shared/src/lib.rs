@@ -2,7 +2,10 @@
 //!
 //! Only this crate speaks SQL. Function crates hold handlers and wiring; see `docs/adding-an-endpoint.md`.
 
+pub mod accounts;
+pub mod analytics;
 pub mod app;
+pub mod audit;
 pub mod auth;
 pub mod automations;
 mod aws;
@@ -12,16 +15,23 @@ pub mod config;
 pub mod crypto;
 pub mod db;
 pub mod events;
+pub mod finance;
 pub mod http;
 pub mod ids;
+pub mod jobs;
 pub mod json;
 pub mod lambda;
 pub mod leads;
 pub mod logging;
+pub mod messages;
 pub mod net;
+pub mod notifications;
 pub mod private;
+pub mod providers;
 pub mod queue;
+pub mod templates;
 pub mod time;
 pub mod values;
 pub mod webhooks;
+pub mod wellness;
 pub mod work;

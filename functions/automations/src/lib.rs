@@ -1,1 +1,10 @@
-//! To be written.
+//! The `automations` surface.
+
+use shared::http::Api;
+use utoipa_axum::router::OpenApiRouter;
+
+/// The routes of this function.
+#[must_use]
+pub fn api() -> Api {
+    OpenApiRouter::new()
+}

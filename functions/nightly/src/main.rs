@@ -1,3 +1,8 @@
-//! To be written.
+//! The `nightly` function.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    shared::lambda::serve_schedule(nightly::tick).await
+}

@@ -1,0 +1,1 @@
+//! Tenants, users, sessions, one-time tokens and API keys.

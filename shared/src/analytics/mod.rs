@@ -1,0 +1,1 @@
+//! Calls to action and what became of them.

@@ -1,0 +1,1 @@
+//! Invoices, payments, the till and the ledger.

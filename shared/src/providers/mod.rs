@@ -1,0 +1,1 @@
+//! The companies that carry messages: one module each, one interface.

@@ -1,0 +1,1 @@
+//! Health metrics, goals and their consent.
