@@ -149,7 +149,8 @@ pub const LAWS: &[Law] = &[
         name: "grants on tables",
         advice: "a role holds a right it must not have. The runtime may SELECT, INSERT, UPDATE and DELETE (only SELECT and INSERT on \
                  audit_log and ledger_entries, only SELECT on audit_heads, nothing on login_index and _sqlx_migrations); \
-                 wellspring_readonly may SELECT; PUBLIC nothing. TRUNCATE, REFERENCES and TRIGGER are not bound by row-level security",
+                 wellspring_readonly may SELECT; the definer roles read single columns, wellspring_sweeper ids, states and times alone; \
+                 PUBLIC nothing. TRUNCATE, REFERENCES and TRIGGER are not bound by row-level security",
         sql: "select c.relname || ': ' || case g.grantee when 0 then 'public' else pg_get_userbyid(g.grantee) end || ' ' || g.privilege_type
               from pg_class c cross join lateral aclexplode(c.relacl) g
               where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm') and g.grantee <> c.relowner
@@ -169,7 +170,10 @@ pub const LAWS: &[Law] = &[
               where c.relnamespace = 'public'::regnamespace
                 and (case when g.grantee = 0 then 'public' else pg_get_userbyid(g.grantee)::text end
                          not in ('wellspring_lookup', 'wellspring_sweeper')
-                  or (g.privilege_type <> 'SELECT' and (c.relname, a.attname) <> ('api_keys', 'last_used_at')))",
+                  or (g.privilege_type <> 'SELECT' and (c.relname, a.attname) <> ('api_keys', 'last_used_at'))
+                  -- The sweeper sees every tenant's queues, so it sees ids, states and times and nothing else.
+                  or (pg_get_userbyid(g.grantee) = 'wellspring_sweeper' and a.attname not in (
+                      'tenant_id', 'id', 'status', 'state', 'wake_at', 'next_attempt_at', 'lease_until', 'settle_after')))",
     },
     Law {
         name: "owners",
