@@ -15,18 +15,18 @@ use crate::{StartError, error::Doing};
 
 /// The account of the server's processes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
+pub(crate) struct Account {
     /// The user's number.
-    pub uid: u32,
+    pub(crate) uid: u32,
     /// The number of the user's main group.
-    pub gid: u32,
+    pub(crate) gid: u32,
     /// Whether we are root and must become this user.
-    pub drop_root: bool,
+    pub(crate) drop_root: bool,
 }
 
 impl Account {
     /// Ourselves, or `postgres` or else `nobody` when we are root.
-    pub fn for_server() -> Result<Self, StartError> {
+    pub(crate) fn for_server() -> Result<Self, StartError> {
         let (uid, gid) = (own_id("-u")?, own_id("-g")?);
         if uid != 0 {
             return Ok(Self { uid, gid, drop_root: false });
@@ -38,7 +38,7 @@ impl Account {
     }
 
     /// Makes `command` run as this account. The working directory becomes `/`, since ours may be closed to it.
-    pub fn apply(&self, command: &mut Command) {
+    pub(crate) fn apply(&self, command: &mut Command) {
         command.current_dir("/");
         if self.drop_root {
             command.uid(self.uid).gid(self.gid);
@@ -46,7 +46,7 @@ impl Account {
     }
 
     /// Whether this account can enter `dir`, which needs search permission on it and on every folder above.
-    pub fn can_reach(&self, dir: &Path) -> bool {
+    pub(crate) fn can_reach(&self, dir: &Path) -> bool {
         !self.drop_root
             || dir.ancestors().all(|dir| std::fs::metadata(dir).is_ok_and(|meta| self.may_search(&meta)))
     }
@@ -61,7 +61,7 @@ impl Account {
     }
 
     /// Gives `path` to this account.
-    pub fn own(&self, path: &Path) -> Result<(), StartError> {
+    pub(crate) fn own(&self, path: &Path) -> Result<(), StartError> {
         if !self.drop_root {
             return Ok(());
         }

@@ -8,21 +8,21 @@
 //! Three things are less obvious than they look.
 //!
 //! * **`root`.** PostgreSQL refuses to run as root, and containers run everything as root. The server's
-//!   processes then run as `postgres` or `nobody` (see [`account`]).
+//!   processes then run as `postgres` or `nobody` (see `account`).
 //! * **Orphans.** A killed parent runs no destructors. A small `sh` watches a pipe whose other end only we
-//!   hold; when it closes, for whatever reason, the server is told to stop (see [`supervisor`]).
+//!   hold; when it closes, for whatever reason, the server is told to stop (see `supervisor`).
 //! * **Half-made directories.** A new data directory is finished under another name and renamed, so that an
 //!   interrupted first start leaves nothing that looks complete.
 
-pub mod account;
-pub mod cluster;
-pub mod error;
+mod account;
+mod cluster;
+mod error;
 pub mod find;
 pub mod pidfile;
-pub mod place;
-pub mod setup;
-pub mod supervisor;
-pub mod wire;
+mod place;
+mod setup;
+mod supervisor;
+mod wire;
 
 pub use cluster::{Cluster, Durability, Options};
 pub use error::StartError;

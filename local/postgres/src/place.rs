@@ -10,17 +10,17 @@ use crate::{StartError, account::Account, error::Doing};
 
 /// The folder of a cluster, ready to be used by the server's account.
 #[derive(Debug)]
-pub struct Place {
+pub(crate) struct Place {
     /// The folder itself.
-    pub dir: PathBuf,
+    pub(crate) dir: PathBuf,
     /// Why it is not the folder that was asked for, if it is not.
-    pub moved: Option<String>,
+    pub(crate) moved: Option<String>,
 }
 
 impl Place {
     /// Makes `wanted` usable by `account`. A folder that this account cannot reach (a project under `/root`)
     /// is replaced by one under `/var/tmp`, always the same one for the same project.
-    pub fn prepare(wanted: &Path, account: &Account) -> Result<Self, StartError> {
+    pub(crate) fn prepare(wanted: &Path, account: &Account) -> Result<Self, StartError> {
         let wanted = std::path::absolute(wanted).doing(|| format!("resolve {}", wanted.display()))?;
         let parent = wanted.parent().unwrap_or(Path::new("/"));
         std::fs::create_dir_all(parent).doing(|| format!("create {}", parent.display()))?;
@@ -43,27 +43,27 @@ impl Place {
     }
 
     /// The data directory.
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.dir.join("data")
     }
 
     /// Where the data directory is made before it is complete.
-    pub fn unfinished(&self) -> PathBuf {
+    pub(crate) fn unfinished(&self) -> PathBuf {
         self.dir.join("data.unfinished")
     }
 
     /// What the server prints.
-    pub fn log(&self) -> PathBuf {
+    pub(crate) fn log(&self) -> PathBuf {
         self.dir.join("server.log")
     }
 
     /// The major version that made the data directory; `None` if there is none yet.
-    pub fn made_by(&self) -> Option<u32> {
+    pub(crate) fn made_by(&self) -> Option<u32> {
         std::fs::read_to_string(self.data().join("PG_VERSION")).ok()?.trim().parse().ok()
     }
 
     /// Waits until no other process is starting this cluster; holds while the returned file lives.
-    pub fn lock(&self) -> Result<File, StartError> {
+    pub(crate) fn lock(&self) -> Result<File, StartError> {
         let path = self.dir.join("lock");
         let what = || format!("lock {}", path.display());
         let file = File::options().create(true).append(true).open(&path).doing(what)?;

@@ -2,7 +2,7 @@
 //!
 //! A process that is killed runs no destructor, but the kernel closes its pipes. So between us and the
 //! server stands a shell whose standard input is a pipe that only we hold open: when it closes, the shell
-//! stops the server. Closing the pipe is also how [`Supervisor::stop`] stops it, so there is one way out.
+//! stops the server. Closing the pipe is also how `Supervisor::stop` stops it, so there is one way out.
 
 use std::{
     fs::File,

@@ -11,7 +11,7 @@ use std::{
 const PROTOCOL: i32 = 3 << 16;
 
 /// Runs `sql`, which may hold several statements (then they are one transaction), and discards rows.
-pub fn execute(port: u16, user: &str, database: &str, sql: &str) -> Result<()> {
+pub(crate) fn execute(port: u16, user: &str, database: &str, sql: &str) -> Result<()> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(Duration::from_mins(2)))?;
     let mut startup = PROTOCOL.to_be_bytes().to_vec();
