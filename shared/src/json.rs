@@ -231,7 +231,10 @@ mod tests {
         }
         let twice = br#"{"a":[0,{"b/c":1,"x":{},"b/c":2}]}"#;
         assert_eq!(parse_strict(twice), Err(JsonRefusal::DuplicateKey { pointer: "/a/1/b~1c".into() }));
-        assert_eq!(parse_strict(br#"{"a":1,"\u0061":2}"#), Err(JsonRefusal::DuplicateKey { pointer: "/a".into() }));
+        assert_eq!(
+            parse_strict(br#"{"a":1,"\u0061":2}"#),
+            Err(JsonRefusal::DuplicateKey { pointer: "/a".into() })
+        );
         assert_eq!(parse_strict(br#"["a\u0000b"]"#), Err(JsonRefusal::Nul));
         assert_eq!(parse_without_nul(br#"{"\u0000a":"a\u0000b"}"#), Ok(json!({"a": "ab"})));
         assert_eq!(parse_without_nul(br#"{"\u0000a":1,"a":2}"#).unwrap_err().code(), "duplicate_key");

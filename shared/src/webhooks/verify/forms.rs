@@ -10,7 +10,11 @@ use serde_json::Value;
 
 use super::{Delivery, Refusal, Verified, header, mac};
 
-pub(super) fn verify(delivery: &Delivery<'_>, settings: &Value, now: DateTime<Utc>) -> Result<Verified, Refusal> {
+pub(super) fn verify(
+    delivery: &Delivery<'_>,
+    settings: &Value,
+    now: DateTime<Utc>,
+) -> Result<Verified, Refusal> {
     if let Some(origin) = header::optional(delivery.headers, "origin")?
         && !origin_allowed(settings, origin)
     {

@@ -18,7 +18,11 @@ struct Triple {
     signature: String,
 }
 
-pub(super) fn verify(delivery: &Delivery<'_>, secrets: &[&str], now: DateTime<Utc>) -> Result<Verified, Refusal> {
+pub(super) fn verify(
+    delivery: &Delivery<'_>,
+    secrets: &[&str],
+    now: DateTime<Utc>,
+) -> Result<Verified, Refusal> {
     let (triples, event_id) = read(delivery)?;
     let mut refusal = Refusal::Missing;
     for triple in triples {
@@ -55,7 +59,8 @@ fn read(delivery: &Delivery<'_>) -> Result<(Vec<Triple>, Option<String>), Refusa
         return Ok((vec![triple], None));
     }
     let body = crate::json::parse_without_nul(delivery.body).map_err(|_| Refusal::Malformed)?;
-    let triples = ["signature", "parent-signature"].into_iter().filter_map(|name| json_triple(body.get(name)?));
+    let triples =
+        ["signature", "parent-signature"].into_iter().filter_map(|name| json_triple(body.get(name)?));
     let event_id = text_at(&body, "/event-data/id").filter(|id| is_usable(id));
     Ok((triples.collect(), event_id.map(str::to_owned)))
 }

@@ -18,6 +18,8 @@ mod mac;
 pub mod mailgun;
 pub mod meta;
 pub mod postmark;
+#[cfg(test)]
+mod scheme_tests;
 mod secret;
 pub mod sendgrid;
 pub mod shopify;

@@ -9,7 +9,11 @@ use serde_json::Value;
 
 use super::{Delivery, Refusal, Verified, header, mac, readable, text_at};
 
-pub(super) fn verify(delivery: &Delivery<'_>, secrets: &[&str], settings: &Value) -> Result<Verified, Refusal> {
+pub(super) fn verify(
+    delivery: &Delivery<'_>,
+    secrets: &[&str],
+    settings: &Value,
+) -> Result<Verified, Refusal> {
     let given = match header::setting(settings, "header") {
         Some(name) => header::one(delivery.headers, name)?.as_bytes().to_vec(),
         None => credentials(header::one(delivery.headers, "authorization")?)?,

@@ -22,8 +22,8 @@ const MAX_TOLERANCE: i64 = 3 * 24 * 60 * 60;
 
 /// The DER of a P-256 `SubjectPublicKeyInfo` (RFC 5480) up to its uncompressed point, which ring wants bare.
 const P256_HEAD: [u8; 26] = [
-    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
-    0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
+    0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 
 pub(super) fn verify(
@@ -39,7 +39,8 @@ pub(super) fn verify(
     let content = content(timestamp, delivery.body);
     let mut genuine = false;
     for point in secrets.iter().filter_map(|secret| point(secret)) {
-        genuine |= UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point).verify(&content, &signature).is_ok();
+        genuine |=
+            UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point).verify(&content, &signature).is_ok();
     }
     if genuine { Ok(Verified::named(None, delivery.body)) } else { Err(Refusal::Mismatch) }
 }
@@ -67,7 +68,8 @@ pub(super) mod tests {
     pub(in super::super) fn keypair() -> (String, impl Fn(i64, &[u8]) -> String) {
         let random = SystemRandom::new();
         let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random).unwrap();
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8.as_ref(), &random).unwrap();
+        let pair =
+            EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, pkcs8.as_ref(), &random).unwrap();
         let public = header::to_base64(&[&P256_HEAD[..], pair.public_key().as_ref()].concat());
         let sign = move |timestamp: i64, body: &[u8]| {
             let content = content(&timestamp.to_string(), body);
@@ -93,7 +95,8 @@ pub(super) mod tests {
             let delivery = Delivery { url: "", headers: &headers, body: body.as_bytes() };
             verify(&delivery, &[key], &settings, DateTime::from_timestamp(now, 0).unwrap()).map(|_| ())
         };
-        let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n{}\n-----END PUBLIC KEY-----\n", &key[..64], &key[64..]);
+        let pem =
+            format!("-----BEGIN PUBLIC KEY-----\n{}\n{}\n-----END PUBLIC KEY-----\n", &key[..64], &key[64..]);
         assert_eq!(check(body, key, 1_600_112_502, Value::Null), Ok(()));
         assert_eq!(check(body, &pem, 1_600_112_802, Value::Null), Ok(()));
         assert_eq!(check(body.trim_end(), key, 1_600_112_502, Value::Null), Err(Refusal::Mismatch));

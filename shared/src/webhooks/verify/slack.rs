@@ -14,7 +14,11 @@ pub const TIMESTAMP_HEADER: &str = "x-slack-request-timestamp";
 
 const TOLERANCE: i64 = 300;
 
-pub(super) fn verify(delivery: &Delivery<'_>, secrets: &[&str], now: DateTime<Utc>) -> Result<Verified, Refusal> {
+pub(super) fn verify(
+    delivery: &Delivery<'_>,
+    secrets: &[&str],
+    now: DateTime<Utc>,
+) -> Result<Verified, Refusal> {
     let value = header::one(delivery.headers, HEADER)?;
     let timestamp = header::one(delivery.headers, TIMESTAMP_HEADER)?;
     let tag = header::hex(value.strip_prefix("v0=").ok_or(Refusal::Malformed)?)?;

@@ -10,7 +10,11 @@ use super::{Delivery, Refusal, Verified, header, mac, readable, text_at};
 /// The signature header.
 pub const HEADER: &str = "x-square-hmacsha256-signature";
 
-pub(super) fn verify(delivery: &Delivery<'_>, secrets: &[&str], settings: &Value) -> Result<Verified, Refusal> {
+pub(super) fn verify(
+    delivery: &Delivery<'_>,
+    secrets: &[&str],
+    settings: &Value,
+) -> Result<Verified, Refusal> {
     let tag = header::base64(header::one(delivery.headers, HEADER)?)?;
     let url = header::setting(settings, "notificationUrl").unwrap_or(delivery.url);
     if !mac::matches_sha256(secrets, &content(url, delivery.body), &[tag]) {

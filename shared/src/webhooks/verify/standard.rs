@@ -29,7 +29,11 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-pub(super) fn verify(delivery: &Delivery<'_>, secrets: &[&str], now: DateTime<Utc>) -> Result<Verified, Refusal> {
+pub(super) fn verify(
+    delivery: &Delivery<'_>,
+    secrets: &[&str],
+    now: DateTime<Utc>,
+) -> Result<Verified, Refusal> {
     let family = if delivery.headers.contains_key(SIGNATURE_HEADER) { "webhook" } else { "svix" };
     let id = header::one(delivery.headers, &format!("{family}-id"))?;
     let timestamp = header::one(delivery.headers, &format!("{family}-timestamp"))?;

@@ -10,7 +10,11 @@ pub const HEADER: &str = "stripe-signature";
 
 const TOLERANCE: i64 = 300;
 
-pub(super) fn verify(delivery: &Delivery<'_>, secrets: &[&str], now: DateTime<Utc>) -> Result<Verified, Refusal> {
+pub(super) fn verify(
+    delivery: &Delivery<'_>,
+    secrets: &[&str],
+    now: DateTime<Utc>,
+) -> Result<Verified, Refusal> {
     let value = header::one(delivery.headers, HEADER)?;
     timed::check(value, delivery.body, secrets, now, TOLERANCE)?;
     let event = readable(delivery.body);

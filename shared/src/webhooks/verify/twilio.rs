@@ -22,7 +22,11 @@ pub const SETTINGS_HEADER: &str = "x-twilio-webhooks-signature-settings";
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-pub(super) fn verify(delivery: &Delivery<'_>, secrets: &[&str], settings: &Value) -> Result<Verified, Refusal> {
+pub(super) fn verify(
+    delivery: &Delivery<'_>,
+    secrets: &[&str],
+    settings: &Value,
+) -> Result<Verified, Refusal> {
     let tag = header::base64(header::one(delivery.headers, HEADER)?)?;
     let algorithm = algorithm(delivery, settings)?;
     let form = is_form(delivery)?;
@@ -57,12 +61,16 @@ pub fn with_body_hash(url: &str, body: &[u8]) -> String {
 }
 
 fn algorithm(delivery: &Delivery<'_>, settings: &Value) -> Result<Algorithm, Refusal> {
-    let Some(key) = header::setting(settings, "sharedKeyId") else { return Ok(HMAC_SHA1_FOR_LEGACY_USE_ONLY) };
+    let Some(key) = header::setting(settings, "sharedKeyId") else {
+        return Ok(HMAC_SHA1_FOR_LEGACY_USE_ONLY);
+    };
     let named = header::one(delivery.headers, SETTINGS_HEADER)?;
     let part = |wanted: &str| {
         named.split(',').filter_map(|part| part.trim().split_once('=')).find(|(name, _)| *name == wanted)
     };
-    if part("key").map(|(_, id)| id) == Some(key) && part("algorithm").map(|(_, name)| name) == Some("HMAC_SHA256") {
+    if part("key").map(|(_, id)| id) == Some(key)
+        && part("algorithm").map(|(_, name)| name) == Some("HMAC_SHA256")
+    {
         return Ok(HMAC_SHA256);
     }
     Err(Refusal::Mismatch)
@@ -111,7 +119,9 @@ fn port_variants(url: &str) -> [String; 2] {
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, tail) = rest.split_at(end);
     let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => (host, port),
+        Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            (host, port)
+        }
         _ if scheme == "https" => (authority, "443"),
         _ => (authority, "80"),
     };
@@ -120,7 +130,8 @@ fn port_variants(url: &str) -> [String; 2] {
 
 fn name(form: &[u8], body: &[u8]) -> Verified {
     let field = |names: &[&str]| {
-        let found = form_urlencoded::parse(form).find(|(name, value)| names.contains(&&**name) && !value.is_empty());
+        let found =
+            form_urlencoded::parse(form).find(|(name, value)| names.contains(&&**name) && !value.is_empty());
         found.map(|(_, value)| value.into_owned())
     };
     let Some(sid) = field(&["MessageSid", "SmsSid", "CallSid"]) else { return Verified::named(None, body) };
@@ -162,7 +173,9 @@ mod tests {
     fn the_published_json_vector_holds_and_json_without_its_hash_is_refused() {
         let body = br#"{"property": "value", "boolean": true}"#;
         let url = with_body_hash(URL, body);
-        assert!(url.ends_with("&bodySHA256=0a1ff7634d9ab3b95db5c9a2dfe9416e41502b283a80c7cf19632632f96e6620"));
+        assert!(
+            url.ends_with("&bodySHA256=0a1ff7634d9ab3b95db5c9a2dfe9416e41502b283a80c7cf19632632f96e6620")
+        );
         assert_eq!(sign(&url, b"", "12345"), "a9nBmqA0ju/hNViExpshrM61xv4=");
         let check = |url: &str, body: &[u8]| {
             let signature = sign(url, b"", "12345");
@@ -186,7 +199,8 @@ mod tests {
             let mut pairs = vec![(HEADER, signature), ("content-type", FORM)];
             pairs.extend(named.map(|named| (SETTINGS_HEADER, named)));
             let headers = super::super::tests::headers(&pairs);
-            verify(&Delivery { url: URL, headers: &headers, body }, &["shared"], settings).map(|found| found.delivery_key)
+            verify(&Delivery { url: URL, headers: &headers, body }, &["shared"], settings)
+                .map(|found| found.delivery_key)
         };
         let right = Some("key=key1,algorithm=HMAC_SHA256");
         assert_eq!(check(&strong, right, &settings), Ok("SM1:sent".to_owned()));
