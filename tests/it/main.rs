@@ -4,6 +4,7 @@
 //! the time. `support` holds the harness.
 
 mod contract;
+mod lambda;
 mod leads;
 mod support;
 mod tenancy;
