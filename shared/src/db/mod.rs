@@ -23,7 +23,7 @@ mod tenant;
 pub use connection::Db;
 pub use constraint::OnConstraint;
 pub use error::{DbError, DbResult};
-pub use migrations::{MigrateError, migrate, pending};
+pub use migrations::{MigrateError, allow_login, migrate, pending};
 pub use open::{
     KeyGrant, RefreshGrant, RefreshMatch, SessionGrant, SourceGrant, TenantSettings, TokenGrant, TokenUse,
 };

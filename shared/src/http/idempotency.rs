@@ -73,10 +73,12 @@ impl Claim {
 
     async fn lock(&self, tx: &mut TenantTx) -> DbResult<bool> {
         let name = format!("{}/{}/{}/{}", tx.tenant(), self.caller, self.route, self.key);
-        let locked =
-            sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as "locked!""#, name)
-                .fetch_one(tx.conn())
-                .await?;
+        let locked = sqlx::query_scalar!(
+            r#"select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as "locked!""#,
+            name
+        )
+        .fetch_one(tx.conn())
+        .await?;
         Ok(locked)
     }
 
@@ -117,8 +119,11 @@ impl Claim {
             .iter()
             .filter_map(|name| Some((name.to_string(), parts.headers.get(name)?.to_str().ok()?.into())))
             .collect();
-        let sealed =
-            self.app.secret_box().seal(tx.tenant(), Purpose::StoredResponse, &bytes).map_err(|_| Problem::internal())?;
+        let sealed = self
+            .app
+            .secret_box()
+            .seal(tx.tenant(), Purpose::StoredResponse, &bytes)
+            .map_err(|_| Problem::internal())?;
         self.insert(tx, parts.status, Value::Object(headers), &sealed)
             .await
             .on_constraint("idempotency_keys_pkey", in_flight)?;
@@ -126,7 +131,13 @@ impl Claim {
     }
 
     /// An expired row under the same key is replaced; a live one means that a twin committed first.
-    async fn insert(&self, tx: &mut TenantTx, status: StatusCode, headers: Value, body: &[u8]) -> DbResult<()> {
+    async fn insert(
+        &self,
+        tx: &mut TenantTx,
+        status: StatusCode,
+        headers: Value,
+        body: &[u8],
+    ) -> DbResult<()> {
         sqlx::query!(
             "with expired as (
                  delete from idempotency_keys
@@ -152,8 +163,10 @@ impl Claim {
 impl Stored {
     fn replay(&self, body: Vec<u8>) -> Response {
         let mut response = Response::new(Body::from(Bytes::from(body)));
-        *response.status_mut() =
-            u16::try_from(self.status).ok().and_then(|s| StatusCode::from_u16(s).ok()).unwrap_or(StatusCode::OK);
+        *response.status_mut() = u16::try_from(self.status)
+            .ok()
+            .and_then(|s| StatusCode::from_u16(s).ok())
+            .unwrap_or(StatusCode::OK);
         let headers = response.headers_mut();
         for name in KEPT {
             if let Some(value) = self.headers.get(name.as_str()).and_then(Value::as_str)
@@ -168,5 +181,6 @@ impl Stored {
 }
 
 fn in_flight() -> Problem {
-    Problem::conflict("idempotency_in_flight", "A request with this Idempotency-Key is still running.").retry_after(1)
+    Problem::conflict("idempotency_in_flight", "A request with this Idempotency-Key is still running.")
+        .retry_after(1)
 }
