@@ -25,6 +25,8 @@ pub use connection::Db;
 pub use constraint::OnConstraint;
 pub use error::{DbError, DbResult};
 pub use migrations::{MigrateError, allow_login, migrate, pending};
-pub use open::{KeyGrant, SessionGrant, SourceGrant, TenantSettings};
+pub use open::{
+    KeyGrant, RefreshGrant, RefreshMatch, SessionGrant, SourceGrant, TenantSettings, TokenGrant, TokenUse,
+};
 pub use system::{SystemReason, SystemTx};
 pub use tenant::TenantTx;

@@ -15,6 +15,8 @@ pub enum SystemReason {
     Login,
     /// A refresh or one-time token must be matched with its tenant.
     Token,
+    /// Calls that come before a tenant is known are counted.
+    Throttle,
     /// Due rows of all tenants are listed, ids only.
     Sweep,
     /// The nightly schedule lists the tenants that it visits.

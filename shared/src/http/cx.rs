@@ -189,7 +189,7 @@ impl<P: Permission> FromRequestParts<App> for Cx<P> {
         let claim = match claim_key(parts)? {
             Some((route, key)) => {
                 let body = parts.extensions.get::<RawBody>().cloned().unwrap_or_default();
-                Some(Claim::take(&mut tx, &actor, route, key, &body.0).await?)
+                Some(Claim::take(&mut tx, app, &actor, route, key, &body.0).await?)
             }
             None => None,
         };
