@@ -155,8 +155,10 @@ impl Config {
     }
 }
 
+/// The variables of this project that are set.
+#[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the module that the ban points to")]
-fn environment() -> HashMap<String, String> {
+pub fn environment() -> HashMap<String, String> {
     VARIABLES.iter().filter_map(|(name, _)| Some(((*name).to_owned(), std::env::var(name).ok()?))).collect()
 }
 
