@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Identities, Lead};
+use super::{Identities, IdentityKind, Lead};
 use crate::db::{DbResult, TenantTx};
 
 /// Selects leads with the checked macro. The head is empty or a `with …`; the tail begins with `from` and calls the
@@ -99,6 +99,22 @@ pub async fn owner_of_identity(tx: &mut TenantTx, identities: &Identities) -> Db
         tx.tenant(),
         &kinds as &[&str],
         &values,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(lead)
+}
+
+/// The lead that has an identity, by its normalised value.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn owner_of(tx: &mut TenantTx, kind: IdentityKind, normalized: &str) -> DbResult<Option<Uuid>> {
+    let lead = sqlx::query_scalar!(
+        "select lead_id from lead_identities where tenant_id = $1 and kind = $2 and normalized = $3",
+        tx.tenant(),
+        kind.as_str(),
+        normalized,
     )
     .fetch_optional(tx.conn())
     .await?;

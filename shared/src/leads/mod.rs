@@ -23,7 +23,7 @@ pub use bin::{archive, find_archived, restore, rival_of};
 pub use consents::{
     Consent, ConsentChannel, ConsentFilter, ConsentState, NewConsent, Purpose, insert_consent, list_consents,
 };
-pub use find::{exists, find, find_survivor, owner_of_identity};
+pub use find::{exists, find, find_survivor, owner_of, owner_of_identity};
 pub use identities::{
     Identity, IdentityChange, IdentityFilter, IdentityKind, NewIdentity, delete_identity, insert_identity,
     list_identities,
