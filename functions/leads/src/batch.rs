@@ -1,4 +1,4 @@
-//! Many leads in one request.
+//! Leads by the dozen, and leads that may be known already.
 
 use axum::Extension;
 use serde::{Deserialize, Serialize};
@@ -7,13 +7,19 @@ use shared::{
     auth::WriteLeads,
     db::OnConstraint,
     events::{EventKind, NewEvent, emit},
-    http::{ApiResult, Check, Cx, FieldErrors, MultiStatus, Problem, ProblemBody, RequestId, Valid, parse_item},
-    leads::{self, BatchResult, IDENTITY_TAKEN, Identities, NewLead},
+    http::{
+        ApiResult, Check, Created, Cx, FieldErrors, IfMatch, MultiStatus, Problem, ProblemBody, RequestId, Valid,
+        Versioned, parse_item,
+    },
+    leads::{self, BatchResult, IDENTITY_TAKEN, Identities, Known, Lead, NewLead, UpdatedLead, Upserted},
 };
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{change::concurrent_change, leads::lead_exists};
+use crate::{
+    change::{concurrent_change, finish},
+    leads::lead_exists,
+};
 
 /// Leads to make, each judged by itself.
 #[derive(Deserialize, ToSchema)]
@@ -80,9 +86,7 @@ pub(crate) async fn create_leads(
         let outcome = item.and_then(|_| match made.next() {
             Some(BatchResult::Created(lead)) => Ok(lead),
             Some(BatchResult::Exists(id)) => Err(lead_exists(Some(id))),
-            Some(BatchResult::UnknownOwner) => {
-                Err(Problem::invalid("/ownerId", "unknown_user", "There is no such colleague."))
-            }
+            Some(BatchResult::UnknownOwner) => Err(unknown_owner()),
             None => Err(Problem::internal()),
         });
         results.push(match outcome {
@@ -99,6 +103,49 @@ pub(crate) async fn create_leads(
     }
     emit(&mut cx.tx, &events).await?;
     cx.commit(MultiStatus(BatchOutcome { results })).await
+}
+
+/// Makes a lead, or changes the one that has the e-mail address or telephone number. A further address or number is added
+/// and the primary one stays; what is left out stays too.
+#[utoipa::path(post, path = "/api/leads/upsert", operation_id = "upsert_lead", tag = "leads",
+    extensions(("x-role" = json!("staff"))), request_body = NewLead,
+    responses((status = 200, body = Lead, description = "A known lead, changed"),
+        (status = 201, body = Lead, description = "A new lead")))]
+pub(crate) async fn upsert_lead(mut cx: Cx<WriteLeads>, Valid(mut new): Valid<NewLead>) -> ApiResult {
+    let now = cx.now();
+    let identities = Identities::normalise(new.email.as_ref(), new.phone.as_ref(), &cx.tx.settings().country)?;
+    if identities.is_empty() {
+        return Err(Problem::invalid("", "required", "Give an e-mail address or a telephone number to go by."));
+    }
+    let own_records_of = cx.actor.own_records_of();
+    new.owner_id = new.owner_id.or(own_records_of);
+    let consents = new.consents.clone();
+    let actor = (cx.actor.kind(), Some(cx.actor.id()));
+    let (lead, upserted) = leads::upsert(&mut cx.tx, now, new, &identities, actor, Known::Overwrite)
+        .await
+        .on_constraint("leads_owner_id_fkey", unknown_owner)?;
+    match upserted {
+        Upserted::Created => {
+            let payload = to_value(&lead).map_err(|_| Problem::internal())?;
+            let event = NewEvent::by_api(EventKind::LeadCreated, now, lead.id, Some(lead.id), payload);
+            emit(&mut cx.tx, &[event]).await?;
+            let created = Created { location: format!("/api/leads/{}", lead.id), body: &lead };
+            cx.commit(Versioned { version: lead.version, answer: created }).await
+        }
+        Upserted::Updated { previous } => {
+            // Who sees only own records may not take over a colleague's lead by knowing an address.
+            if own_records_of.is_some() && previous.contains_key("ownerId") {
+                return Err(lead_exists(None));
+            }
+            let updated = UpdatedLead::from_previous(lead, previous)?;
+            leads::insert_consents(&mut cx.tx, now, updated.lead.id, consents, actor).await?;
+            finish(cx, updated, &IfMatch::default()).await
+        }
+    }
+}
+
+fn unknown_owner() -> Problem {
+    Problem::invalid("/ownerId", "unknown_user", "There is no such colleague.")
 }
 
 fn read_item(cx: &Cx<WriteLeads>, item: Value) -> Result<(NewLead, Identities), Problem> {

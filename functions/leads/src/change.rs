@@ -183,7 +183,8 @@ pub(crate) fn concurrent_change() -> Problem {
     Problem::conflict("concurrent_change", "Another request changed the same data; try again.").retry_after(1)
 }
 
-async fn finish<P: Permission>(mut cx: Cx<P>, updated: UpdatedLead, if_match: &IfMatch) -> ApiResult {
+/// Tells what changed and answers the lead, unless the change may not stand.
+pub(crate) async fn finish<P: Permission>(mut cx: Cx<P>, updated: UpdatedLead, if_match: &IfMatch) -> ApiResult {
     updated.accept(if_match)?;
     let now = cx.now();
     emit(&mut cx.tx, &updated.events(now)?).await?;

@@ -17,6 +17,7 @@ pub fn api() -> Api {
     OpenApiRouter::new()
         .routes(routes!(leads::list_leads, leads::create_lead))
         .routes(routes!(batch::create_leads))
+        .routes(routes!(batch::upsert_lead))
         .routes(routes!(leads::get_lead, change::update_lead, change::delete_lead))
         .routes(routes!(change::restore_lead))
         .routes(routes!(change::assign_lead))

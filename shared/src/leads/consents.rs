@@ -230,6 +230,36 @@ pub async fn insert_consent(
     Ok(consent)
 }
 
+/// Enters several at once, for a lead that exists already.
+///
+/// # Errors
+/// `consents_lead_id_fkey` for an unknown lead.
+pub async fn insert_consents(
+    tx: &mut TenantTx,
+    now: DateTime<Utc>,
+    lead: Uuid,
+    consents: Vec<NewConsent>,
+    actor: (&str, Option<Uuid>),
+) -> DbResult<()> {
+    if consents.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "insert into consents (tenant_id, id, lead_id, channel, purpose, state, source, reason, proof, effective_at,
+                               recorded_by)
+         select $1, c.id, $2, c.channel, c.purpose, c.state, c.source, c.reason, c.proof, c.effective_at, c.recorded_by
+           from jsonb_to_recordset($3::jsonb)
+             as c (id uuid, channel text, purpose text, state text, source text, reason text, proof jsonb,
+                   effective_at timestamptz, recorded_by uuid)",
+        tx.tenant(),
+        lead,
+        rows(consents, now, actor),
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
 /// The rows of several entries, as `jsonb_to_recordset` reads them in the statement that makes the lead.
 pub(super) fn rows(consents: Vec<NewConsent>, now: DateTime<Utc>, actor: (&str, Option<Uuid>)) -> Value {
     consents

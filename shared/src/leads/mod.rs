@@ -13,6 +13,7 @@ mod patch;
 mod pipelines;
 mod timeline;
 mod update;
+mod upsert;
 
 pub use activities::{
     Activity, ActivityFilter, ActivityPatch, NewActivity, delete_activity, insert_activity, list_activities,
@@ -21,7 +22,7 @@ pub use activities::{
 pub use batch::{BatchResult, insert_all};
 pub use bin::{archive, find_archived, restore, rival_of};
 pub use consents::{
-    Consent, ConsentChannel, ConsentFilter, ConsentState, NewConsent, Purpose, insert_consent, list_consents,
+    Consent, ConsentChannel, ConsentFilter, ConsentState, NewConsent, Purpose, insert_consent, insert_consents, list_consents,
 };
 pub use find::{exists, find, find_survivor, owner_of, owner_of_identity};
 pub use identities::{
@@ -37,3 +38,4 @@ pub use pipelines::{
 };
 pub use timeline::{TimelineFilter, TimelineItem, list_timeline};
 pub use update::{PRIMARY_TAKEN, UpdatedLead, update};
+pub use upsert::{Known, Upserted, former_values, upsert};

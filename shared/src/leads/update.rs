@@ -155,6 +155,18 @@ pub async fn update(
 }
 
 impl UpdatedLead {
+    /// A lead that a statement without `If-Match` changed, from the former values of what differs.
+    ///
+    /// # Errors
+    /// When the lead cannot be written as JSON, which would be a defect.
+    pub fn from_previous(lead: Lead, previous: Map<String, Value>) -> Result<Self, Problem> {
+        let mut before = to_value(&lead).map_err(|_| Problem::internal())?;
+        for (field, value) in previous {
+            before[field] = value;
+        }
+        Ok(Self { version_before: lead.version, before, lead })
+    }
+
     /// Whether the change may stand. On an error the caller abandons the transaction, so one statement is enough to
     /// read, compare and write.
     ///
