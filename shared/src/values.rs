@@ -186,14 +186,14 @@ fn currency(text: &str) -> Result<String, &'static str> {
 }
 
 /// The form of a language tag (RFC 5646) without its private and extended parts.
-fn locale(text: String) -> Result<String, &'static str> {
+fn locale(text: &str) -> Result<String, &'static str> {
     let mut parts = text.split('-');
     let language = parts.next().unwrap_or_default();
     let good = (2..=3).contains(&language.len())
         && language.bytes().all(|byte| byte.is_ascii_lowercase())
         && parts.all(|part| (2..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
         && text.len() <= 35;
-    if good { Ok(text) } else { Err("unknown_locale: A language like de or en-GB is expected.") }
+    if good { Ok(text.to_owned()) } else { Err("unknown_locale: A language like de or en-GB is expected.") }
 }
 
 /// A telephone number as somebody wrote it; [`Phone::parse`] makes it one that can be dialled.

@@ -14,6 +14,7 @@
 
 mod contract;
 mod lambda;
+mod auth;
 mod leads;
 mod support;
-mod tenancy;
+// mod tenancy;
