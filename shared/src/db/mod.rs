@@ -19,6 +19,7 @@ mod migrations;
 mod open;
 mod system;
 mod tenant;
+pub mod walls;
 
 pub use connection::Db;
 pub use constraint::OnConstraint;
