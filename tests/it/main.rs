@@ -14,7 +14,6 @@
 
 mod contract;
 mod lambda;
-mod auth;
 mod leads;
 mod support;
 // mod tenancy;
