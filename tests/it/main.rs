@@ -12,6 +12,7 @@
     reason = "a test that meets what it did not expect has failed, and says where"
 )]
 
+mod auth;
 mod contract;
 mod lambda;
 mod leads;
