@@ -95,6 +95,10 @@ text_value! {
     /// An ISO 4217 currency, upper case.
     Currency, currency
 }
+text_value! {
+    /// A language, as BCP 47 writes it: `de`, `en-GB`, `zh-Hant-TW`.
+    Locale, locale
+}
 
 fn line(text: &str) -> Result<String, &'static str> {
     let text = text.trim();
@@ -179,6 +183,17 @@ fn currency(text: &str) -> Result<String, &'static str> {
         Some(_) => Ok(text.to_owned()),
         None => Err("unknown_currency: An ISO 4217 code like EUR is expected."),
     }
+}
+
+/// The form of a language tag (RFC 5646) without its private and extended parts.
+fn locale(text: &str) -> Result<String, &'static str> {
+    let mut parts = text.split('-');
+    let language = parts.next().unwrap_or_default();
+    let good = (2..=3).contains(&language.len())
+        && language.bytes().all(|byte| byte.is_ascii_lowercase())
+        && parts.all(|part| (2..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+        && text.len() <= 35;
+    if good { Ok(text.to_owned()) } else { Err("unknown_locale: A language like de or en-GB is expected.") }
 }
 
 /// A telephone number as somebody wrote it; [`Phone::parse`] makes it one that can be dialled.

@@ -8,6 +8,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header, request::Parts};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 
 use super::{FieldErrors, Problem};
@@ -49,7 +50,14 @@ impl<S: Send + Sync, T: DeserializeOwned + Check> FromRequest<S> for Valid<T> {
 /// # Errors
 /// 400 for what is no JSON, 422 with pointers for the rest.
 pub(crate) fn parse<T: DeserializeOwned + Check>(bytes: &[u8]) -> Result<T, Problem> {
-    let value = parse_strict(bytes).map_err(refuse)?;
+    parse_item(parse_strict(bytes).map_err(refuse)?)
+}
+
+/// Parses one item of a batch that answers for each item by itself. Pointers begin at the item.
+///
+/// # Errors
+/// 422 with pointers.
+pub fn parse_item<T: DeserializeOwned + Check>(value: Value) -> Result<T, Problem> {
     let body: T = serde_path_to_error::deserialize(value).map_err(|error| locate(&error))?;
     let mut errors = FieldErrors::default();
     body.check(&mut errors);

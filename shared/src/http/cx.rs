@@ -8,7 +8,7 @@
 use std::marker::PhantomData;
 
 use axum::{
-    extract::{FromRequestParts, MatchedPath},
+    extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
@@ -186,10 +186,10 @@ impl<P: Permission> FromRequestParts<App> for Cx<P> {
         if tx.settings().suspended && parts.method != Method::GET && !P::WHEN_SUSPENDED {
             return Err(Refusal::Problem(suspended()));
         }
-        let claim = match claim_key(parts, &actor)? {
+        let claim = match claim_key(parts)? {
             Some((route, key)) => {
                 let body = parts.extensions.get::<RawBody>().cloned().unwrap_or_default();
-                Some(Claim::take(&mut tx, &actor, route, key, &body.0).await?)
+                Some(Claim::take(&mut tx, app, &actor, route, key, &body.0).await?)
             }
             None => None,
         };
@@ -206,7 +206,7 @@ fn suspended() -> Problem {
     )
 }
 
-fn claim_key(parts: &Parts, actor: &Actor) -> Result<Option<(String, String)>, Problem> {
+fn claim_key(parts: &Parts) -> Result<Option<(String, String)>, Problem> {
     let Some(header) = parts.headers.get("idempotency-key").filter(|_| parts.method == Method::POST) else {
         return Ok(None);
     };
@@ -216,8 +216,6 @@ fn claim_key(parts: &Parts, actor: &Actor) -> Result<Option<(String, String)>, P
             "Idempotency-Key takes 1 to 255 visible ASCII characters.",
         )
     })?;
-    let template = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    tracing::trace!(caller = %actor.id(), template, "idempotency key");
     // The path itself, not its template: the same key on another resource is another request.
     Ok(Some((format!("POST {}", parts.uri.path()), key.to_owned())))
 }

@@ -23,7 +23,7 @@ mod problem;
 mod service;
 
 pub use answer::{Accepted, Created, MultiStatus, NoContent, Versioned};
-pub use body::{Check, RawBody, Valid};
+pub use body::{Check, RawBody, Valid, parse_item};
 pub use common::DOCUMENT;
 pub use cx::{Actor, ApiResult, Cx, OpenCx};
 pub use etag::IfMatch;
