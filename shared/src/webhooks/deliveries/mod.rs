@@ -4,11 +4,13 @@
 //! the same epoch. Every try carries the event's id as `webhook-id`, so that a receiver who saw an earlier one that we
 //! believe lost can tell.
 
+mod attempt;
 mod body;
 mod schedule;
 mod view;
 mod work;
 
+pub use attempt::{Refused, attempt, verdict};
 pub use body::{Body, SCHEMA_VERSION};
 pub use schedule::{ATTEMPTS, next_delay};
 pub use view::{Delivery, DeliveryFilter, Redelivery, Redelivered, list, redeliver};

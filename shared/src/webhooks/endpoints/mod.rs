@@ -3,7 +3,6 @@
 mod patterns;
 mod secrets;
 mod store;
-mod target;
 
 pub use patterns::EventPattern;
 pub use secrets::{SignedWith, new_secret};
@@ -11,4 +10,3 @@ pub use store::{
     Endpoint, EndpointFilter, EndpointPatch, EndpointRotation, NewEndpoint, Ping, delete, find, find_ping, insert, list,
     rotate, update,
 };
-pub use target::check_target;
