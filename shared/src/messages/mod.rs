@@ -4,6 +4,7 @@
 //! send it, in the transaction of whoever asks; the `send-messages` worker does the rest. Whether the
 //! request came from a colleague, an automation or a reply, the same rules decide and the same key sends once.
 
+pub mod dispatch;
 mod facts;
 pub mod judge;
 pub mod keywords;
@@ -13,6 +14,7 @@ mod receive;
 mod report;
 pub mod segments;
 pub mod suppress;
+pub mod unsubscribe;
 mod words;
 
 pub use judge::{Case, ConnectionState, QuietHours, Verdict};
