@@ -16,6 +16,8 @@ use crate::{
 /// So many attempts are made; the next one quarantines. Claims are counted, so that a receipt that kills its worker is
 /// bounded as well.
 const ATTEMPTS: i32 = 5;
+/// So many attempts may wait for something that is under way.
+const WAITING_ATTEMPTS: i32 = 3;
 /// Longer than the worker may run (60 s), so that a holder whose lease has ended is dead.
 const LEASE_SECONDS: f64 = 75.0;
 
@@ -76,6 +78,12 @@ impl fmt::Debug for Claimed {
 }
 
 impl Claimed {
+    /// Whether waiting may still help: later attempts take what they find.
+    #[must_use]
+    pub const fn is_fresh(&self) -> bool {
+        self.attempts <= WAITING_ATTEMPTS
+    }
+
     /// What the normaliser reads.
     #[must_use]
     pub fn raw(&self) -> Raw<'_> {
