@@ -2,7 +2,7 @@
 
 use axum::Extension;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, to_value};
+use serde_json::{Value, json, to_value};
 use shared::{
     auth::WriteLeads,
     db::OnConstraint,
@@ -133,8 +133,9 @@ pub(crate) async fn upsert_lead(mut cx: Cx<WriteLeads>, Valid(mut new): Valid<Ne
             cx.commit(Versioned { version: lead.version, answer: created }).await
         }
         Upserted::Updated { previous } => {
-            // Who sees only own records may not take over a colleague's lead by knowing an address.
-            if own_records_of.is_some() && previous.contains_key("ownerId") {
+            // Who sees only own records may not reach a colleague's lead by knowing an address.
+            let owner_before = previous.get("ownerId").cloned().unwrap_or_else(|| json!(lead.owner_id));
+            if own_records_of.is_some_and(|own| owner_before != json!(own)) {
                 return Err(lead_exists(None));
             }
             let updated = UpdatedLead::from_previous(lead, previous)?;
