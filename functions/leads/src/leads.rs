@@ -10,7 +10,10 @@ use shared::{
     auth::{Access, Permission, ReadLeads, Role, Scope, Surface, WriteLeads},
     db::{OnConstraint, TenantTx},
     events::{EventKind, NewEvent, emit},
-    http::{Actor, ApiResult, Created, Cx, ListQuery, Page, PageRequest, PathId, Problem, QueryString, Valid, Versioned},
+    http::{
+        Actor, ApiResult, Created, Cx, ListQuery, Page, PageRequest, PathId, Problem, QueryString, Valid,
+        Versioned,
+    },
     leads::{self, Activity, ActivityFilter, IDENTITY_TAKEN, Identities, Lead, LeadFilter, NewLead},
 };
 use utoipa::ToSchema;
@@ -46,7 +49,8 @@ pub(crate) async fn create_lead(mut cx: Cx<WriteLeads>, Valid(mut new): Valid<Ne
     let now = cx.now();
     // Who sees only own records would never see again what was just made.
     new.owner_id = new.owner_id.or(cx.actor.own_records_of());
-    let identities = Identities::normalise(new.email.as_ref(), new.phone.as_ref(), &cx.tx.settings().country)?;
+    let identities =
+        Identities::normalise(new.email.as_ref(), new.phone.as_ref(), &cx.tx.settings().country)?;
     let actor = (cx.actor.kind(), Some(cx.actor.id()));
     let inserted = leads::insert(&mut cx.tx, now, new, &identities, actor).await;
     if inserted.as_ref().is_err_and(|error| error.constraint() == Some(IDENTITY_TAKEN)) {
@@ -56,7 +60,8 @@ pub(crate) async fn create_lead(mut cx: Cx<WriteLeads>, Valid(mut new): Valid<Ne
         Problem::invalid("/ownerId", "unknown_user", "There is no such colleague.")
     })?;
     let payload = to_value(&lead).map_err(|_| Problem::internal())?;
-    emit(&mut cx.tx, &[NewEvent::by_api(EventKind::LeadCreated, now, lead.id, Some(lead.id), payload)]).await?;
+    emit(&mut cx.tx, &[NewEvent::by_api(EventKind::LeadCreated, now, lead.id, Some(lead.id), payload)])
+        .await?;
     let created = Created { location: format!("/api/leads/{}", lead.id), body: &lead };
     cx.commit(Versioned { version: lead.version, answer: created }).await
 }
@@ -69,7 +74,8 @@ pub(crate) async fn already_known(tx: &mut TenantTx, identities: &Identities) ->
 
 /// 409 with the lead that has the address or number.
 pub(crate) fn lead_exists(existing: Option<uuid::Uuid>) -> Problem {
-    let problem = Problem::conflict("lead_exists", "A lead with this e-mail address or telephone number exists.");
+    let problem =
+        Problem::conflict("lead_exists", "A lead with this e-mail address or telephone number exists.");
     match existing {
         Some(id) => problem.with("existingId", id.to_string()),
         None => problem,
@@ -113,12 +119,14 @@ pub(crate) async fn get_lead(mut cx: Cx<ReadLeads>, PathId(id): PathId, query: Q
         leads::find(&mut cx.tx, id, own_records_of).await?
     };
     let Some(lead) = found else {
-        let survivor = leads::find_survivor(&mut cx.tx, id, own_records_of).await?.ok_or_else(Problem::not_found)?;
+        let survivor =
+            leads::find_survivor(&mut cx.tx, id, own_records_of).await?.ok_or_else(Problem::not_found)?;
         let location = format!("/api/leads/{survivor}");
         return cx.commit((StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, location)])).await;
     };
     let activities = if expand.iter().any(|word| word == "activities") {
-        let first = ListQuery { filter: ActivityFilter::default(), page: PageRequest::first::<ActivityFilter>() };
+        let first =
+            ListQuery { filter: ActivityFilter::default(), page: PageRequest::first::<ActivityFilter>() };
         Some(leads::list_activities(&mut cx.tx, id, &first).await?)
     } else {
         None

@@ -86,7 +86,11 @@ impl Database {
     }
 }
 
-async fn serve(database: &Database, given: &HashMap<String, String>, dir: &std::path::Path) -> Result<(), Failure> {
+async fn serve(
+    database: &Database,
+    given: &HashMap<String, String>,
+    dir: &std::path::Path,
+) -> Result<(), Failure> {
     let port: u16 = number(given, "PORT")?.unwrap_or(3000);
     db::migrate(&database.owner_url).await?;
     let values = settings::values(dir, &database.app_url().await?, port, given)?;

@@ -22,7 +22,8 @@ pub use activities::{
 pub use batch::{BatchResult, insert_all};
 pub use bin::{archive, find_archived, restore, rival_of};
 pub use consents::{
-    Consent, ConsentChannel, ConsentFilter, ConsentState, NewConsent, Purpose, insert_consent, insert_consents, list_consents,
+    Consent, ConsentChannel, ConsentFilter, ConsentState, NewConsent, Purpose, insert_consent,
+    insert_consents, list_consents,
 };
 pub use find::{exists, find, find_survivor, owner_of, owner_of_identity};
 pub use identities::{

@@ -85,7 +85,11 @@ impl Answer {
     #[track_caller]
     pub fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{self}");
-        if self.text.is_empty() { Value::Null } else { serde_json::from_str(&self.text).expect("the body is JSON") }
+        if self.text.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&self.text).expect("the body is JSON")
+        }
     }
 
     /// The problem, once status and code are the expected ones.
