@@ -217,6 +217,15 @@ impl Phone {
         Ok(Self(number.format().mode(phonenumber::Mode::E164).to_string()))
     }
 
+    /// Takes a number as a telephone network tells it: in E.164, and real because somebody called or wrote from it, even
+    /// where the numbering plans that we know do not have it yet.
+    #[must_use]
+    pub fn from_network(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix('+')?;
+        let fits = (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+        (fits && !digits.starts_with('0')).then(|| Self(text.to_owned()))
+    }
+
     /// The number in E.164.
     #[must_use]
     pub fn as_str(&self) -> &str {
