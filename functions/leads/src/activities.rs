@@ -8,7 +8,10 @@ use shared::{
         ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid,
         Versioned,
     },
-    leads::{self, Activity, ActivityFilter, ActivityPatch, NewActivity, TimelineFilter, TimelineItem},
+    leads::{
+        self, Activity, ActivityFilter, ActivityPatch, LeadConversation, LeadConversationFilter, NewActivity,
+        TimelineFilter, TimelineItem,
+    },
 };
 
 use crate::leads::require_lead;
@@ -42,6 +45,22 @@ pub(crate) async fn list_timeline(
     let query: ListQuery<TimelineFilter> = query.list(cx.zone())?;
     require_lead(&mut cx, id).await?;
     let page = leads::list_timeline(&mut cx.tx, id, &query).await?;
+    cx.commit(Json(page)).await
+}
+
+/// The threads with a person, the latest first.
+#[utoipa::path(get, path = "/api/leads/{id}/conversations", operation_id = "list_lead_conversations", tag = "leads",
+    extensions(("x-role" = json!("viewer"))),
+    params(("id" = Uuid, Path), LeadConversationFilter, shared::http::PageParams),
+    responses((status = 200, body = Page<LeadConversation>)))]
+pub(crate) async fn list_conversations(
+    mut cx: Cx<ReadLeads>,
+    PathId(id): PathId,
+    query: QueryString,
+) -> ApiResult {
+    let query: ListQuery<LeadConversationFilter> = query.list(cx.zone())?;
+    require_lead(&mut cx, id).await?;
+    let page = leads::list_conversations(&mut cx.tx, id, &query).await?;
     cx.commit(Json(page)).await
 }
 

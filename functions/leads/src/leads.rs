@@ -11,10 +11,10 @@ use shared::{
     db::{OnConstraint, TenantTx},
     events::{EventKind, NewEvent, emit},
     http::{
-        Actor, ApiResult, Created, Cx, ListQuery, Page, PageRequest, PathId, Problem, QueryString, Valid,
-        Versioned,
+        Actor, ApiResult, Created, Cx, FromQuery, ListQuery, Page, PageRequest, PathId, Problem, QueryString,
+        Valid, Versioned,
     },
-    leads::{self, Activity, ActivityFilter, IDENTITY_TAKEN, Identities, Lead, LeadFilter, NewLead},
+    leads::{self, Activity, IDENTITY_TAKEN, Identities, Lead, LeadConversation, LeadFilter, NewLead},
 };
 use utoipa::ToSchema;
 
@@ -26,6 +26,9 @@ pub(crate) struct LeadDetail {
     /// `expand=activities`: the first page.
     #[serde(skip_serializing_if = "Option::is_none")]
     activities: Option<Page<Activity>>,
+    /// `expand=conversations`: the first page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conversations: Option<Page<LeadConversation>>,
 }
 
 /// Leads, newest first.
@@ -109,7 +112,7 @@ fn require_admin(actor: &Actor) -> ApiResult<()> {
     responses((status = 200, body = LeadDetail)))]
 pub(crate) async fn get_lead(mut cx: Cx<ReadLeads>, PathId(id): PathId, query: QueryString) -> ApiResult {
     let (expand, deleted) = query.read(cx.zone(), |params| {
-        (params.choices("expand", &["activities"]), params.flag("deleted") == Some(true))
+        (params.choices("expand", &["activities", "conversations"]), params.flag("deleted") == Some(true))
     })?;
     let own_records_of = cx.actor.own_records_of();
     let found = if deleted {
@@ -124,13 +127,19 @@ pub(crate) async fn get_lead(mut cx: Cx<ReadLeads>, PathId(id): PathId, query: Q
         let location = format!("/api/leads/{survivor}");
         return cx.commit((StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, location)])).await;
     };
-    let activities = if expand.iter().any(|word| word == "activities") {
-        let first =
-            ListQuery { filter: ActivityFilter::default(), page: PageRequest::first::<ActivityFilter>() };
-        Some(leads::list_activities(&mut cx.tx, id, &first).await?)
-    } else {
-        None
+    let wants = |word: &str| expand.iter().any(|given| given == word);
+    let activities = match first_page(wants("activities")) {
+        Some(first) => Some(leads::list_activities(&mut cx.tx, id, &first).await?),
+        None => None,
+    };
+    let conversations = match first_page(wants("conversations")) {
+        Some(first) => Some(leads::list_conversations(&mut cx.tx, id, &first).await?),
+        None => None,
     };
     let version = lead.version;
-    cx.commit(Versioned { version, answer: Json(LeadDetail { lead, activities }) }).await
+    cx.commit(Versioned { version, answer: Json(LeadDetail { lead, activities, conversations }) }).await
+}
+
+fn first_page<F: FromQuery + Default>(wanted: bool) -> Option<ListQuery<F>> {
+    wanted.then(|| ListQuery { filter: F::default(), page: PageRequest::first::<F>() })
 }
