@@ -1,1 +1,4 @@
-//! Invoices, payments, the till and the ledger.
+//! Finance: what is sold, what is owed, what was paid, and the till.
+
+pub mod amount;
+pub mod calculate;
