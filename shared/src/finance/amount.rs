@@ -124,6 +124,11 @@ decimal! {
     "invalid_quantity: A quantity is a positive decimal as text, like \"2.5\", with at most six places."
 }
 decimal! {
+    /// A count of what is there, which may be nothing.
+    Stock, |_| true,
+    "invalid_stock: A stock is a decimal as text, like \"12\", with at most six places."
+}
+decimal! {
     /// A discount in per cent, from 0 to 100.
     Percent, |number| number <= Decimal::ONE_HUNDRED,
     "invalid_percent: A percentage is a decimal from 0 to 100 as text, like \"12.5\", with at most six places."
