@@ -191,7 +191,9 @@ fn locale(text: &str) -> Result<String, &'static str> {
     let language = parts.next().unwrap_or_default();
     let good = (2..=3).contains(&language.len())
         && language.bytes().all(|byte| byte.is_ascii_lowercase())
-        && parts.all(|part| (2..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+        && parts.all(|part| {
+            (2..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        })
         && text.len() <= 35;
     if good { Ok(text.to_owned()) } else { Err("unknown_locale: A language like de or en-GB is expected.") }
 }

@@ -12,9 +12,9 @@
     reason = "a test that meets what it did not expect has failed, and says where"
 )]
 
+mod auth;
 mod contract;
 mod lambda;
-mod auth;
 mod leads;
 mod support;
 // mod tenancy;

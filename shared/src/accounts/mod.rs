@@ -24,15 +24,16 @@ pub use invites::{Invite, accept_invite, insert_invite};
 pub use login::{Candidate, NewSession, Proof, find_logins, sign_in};
 pub use passwords::{FAILURE_FLOOR, check_password, hash_password, refuse_weak};
 pub use refresh::{Rotation, rotate};
-pub use register::{Registration, Registered, register};
+pub use register::{Registered, Registration, register};
 pub use sessions::{
-    Session, SessionFilter, find_session_account, list_sessions, revoke_all_sessions, revoke_family, revoke_session,
+    Session, SessionFilter, find_session_account, list_sessions, revoke_all_sessions, revoke_family,
+    revoke_session,
 };
 pub use settings::{Limits, Preferences, QuietHours, Rounding};
 pub use signed_in::{Account, SignIn, jwks};
 pub use tenants::{Tenant, TenantPatch, find_tenant, update_tenant};
 pub use throttle::{Admission, Guard, Knock, admit, count_call, network_key, record_failure};
 pub use users::{
-    EMAIL_TAKEN, NewUser, SelfPatch, User, UserFilter, UserPatch, UserStatus, find_user, insert_user, list_users,
-    lock_user_and_owners, update_self, update_user,
+    EMAIL_TAKEN, NewUser, SelfPatch, User, UserFilter, UserPatch, UserStatus, find_user, insert_user,
+    list_users, lock_user_and_owners, update_self, update_user,
 };

@@ -193,6 +193,8 @@ pub struct Verification {
 /// # Errors
 /// When the database refuses.
 pub async fn verify(tx: &mut TenantTx) -> DbResult<Verification> {
-    let row = sqlx::query!(r#"select checked as "checked!", bad_seq from verify_audit()"#).fetch_one(tx.conn()).await?;
+    let row = sqlx::query!(r#"select checked as "checked!", bad_seq from verify_audit()"#)
+        .fetch_one(tx.conn())
+        .await?;
     Ok(Verification { ok: row.bad_seq.is_none(), checked: row.checked, first_bad_seq: row.bad_seq })
 }

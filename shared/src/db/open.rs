@@ -211,7 +211,8 @@ impl Db {
             "previous" => RefreshMatch::Previous,
             _ => RefreshMatch::Spent,
         };
-        let grant = RefreshGrant { session_id: row.try_get("session_id")?, matched, live: row.try_get("live")? };
+        let grant =
+            RefreshGrant { session_id: row.try_get("session_id")?, matched, live: row.try_get("live")? };
         Ok(Some((TenantTx::new(lease, tenant(&row)?, settings(&row)?), grant)))
     }
 
@@ -225,8 +226,11 @@ impl Db {
         kind: TokenUse,
         hash: &[u8; 32],
     ) -> DbResult<Option<(TenantTx, TokenGrant)>> {
-        let batch =
-            format!("begin; select * from open_one_time_token('{}', '\\x{}')", kind.word(), hex::encode(hash));
+        let batch = format!(
+            "begin; select * from open_one_time_token('{}', '\\x{}')",
+            kind.word(),
+            hex::encode(hash)
+        );
         let Some((lease, row)) = self.open(&batch).await? else { return Ok(None) };
         let used_at: Option<DateTime<Utc>> = row.try_get("used_at")?;
         let grant = TokenGrant {

@@ -119,8 +119,11 @@ impl Claim {
             .iter()
             .filter_map(|name| Some((name.to_string(), parts.headers.get(name)?.to_str().ok()?.into())))
             .collect();
-        let sealed =
-            self.app.secret_box().seal(tx.tenant(), Purpose::StoredResponse, &bytes).map_err(|_| Problem::internal())?;
+        let sealed = self
+            .app
+            .secret_box()
+            .seal(tx.tenant(), Purpose::StoredResponse, &bytes)
+            .map_err(|_| Problem::internal())?;
         self.insert(tx, parts.status, Value::Object(headers), &sealed)
             .await
             .on_constraint("idempotency_keys_pkey", in_flight)?;
@@ -160,8 +163,10 @@ impl Claim {
 impl Stored {
     fn replay(&self, body: Vec<u8>) -> Response {
         let mut response = Response::new(Body::from(Bytes::from(body)));
-        *response.status_mut() =
-            u16::try_from(self.status).ok().and_then(|s| StatusCode::from_u16(s).ok()).unwrap_or(StatusCode::OK);
+        *response.status_mut() = u16::try_from(self.status)
+            .ok()
+            .and_then(|s| StatusCode::from_u16(s).ok())
+            .unwrap_or(StatusCode::OK);
         let headers = response.headers_mut();
         for name in KEPT {
             if let Some(value) = self.headers.get(name.as_str()).and_then(Value::as_str)
