@@ -1,13 +1,24 @@
 //! Automations: definitions, immutable versions, and the runs that pass through them.
 
 mod action;
+pub mod catalog;
 mod graph;
+mod model;
+mod publish;
+mod references;
+mod settled;
 pub mod span;
 pub mod steps;
+mod store;
 mod text;
 pub mod triggers;
 mod validate;
 
 pub use action::Action;
 pub use graph::{Definition, GRAPH_SCHEMA, Graph, MANUAL, Reentry, ReentryMode, Step, Trigger};
+pub use model::{Automation, AutomationPatch, NewAutomation, Version};
+pub use publish::{PausePolicy, archive, pause, publish, resume, versions};
+pub use references::missing_references;
+pub use settled::{Outcome, effect_settled};
+pub use store::{AutomationFilter, find, find_for_update, insert, list, update};
 pub use validate::GraphProblem;
