@@ -51,7 +51,6 @@ pub struct Automation {
     pub updated_at: DateTime<Utc>,
     /// Version of the row, which is its `ETag`.
     #[serde(skip)]
-    #[sqlx(rename = "version")]
     pub row_version: i64,
 }
 

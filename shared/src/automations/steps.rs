@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::span::Span;
 use crate::{
     conditions::Condition,
+    messages::{Channel, Purpose},
     values::{Line, Prose, Tag},
 };
 
@@ -37,52 +38,6 @@ pub struct SendMessage {
     /// Where to go on when the message cannot be sent; without it the run fails.
     #[serde(default)]
     pub on_error: Option<String>,
-}
-
-/// How a message travels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[expect(missing_docs, reason = "the words say it")]
-pub enum Channel {
-    Email,
-    Sms,
-    Whatsapp,
-    InApp,
-}
-
-impl Channel {
-    /// The word on the wire and in the database.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Email => "email",
-            Self::Sms => "sms",
-            Self::Whatsapp => "whatsapp",
-            Self::InApp => "inApp",
-        }
-    }
-}
-
-/// What a message is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Purpose {
-    /// Needs consent.
-    Marketing,
-    /// Part of a service that the person asked for.
-    #[default]
-    Transactional,
-}
-
-impl Purpose {
-    /// The word on the wire and in the database.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Marketing => "marketing",
-            Self::Transactional => "transactional",
-        }
-    }
 }
 
 /// `addTags` and `removeTags`

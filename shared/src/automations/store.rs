@@ -6,8 +6,8 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::{
-    graph::{Definition, GRAPH_SCHEMA},
-    model::{Automation, Version},
+    graph::Definition,
+    model::Automation,
 };
 use crate::{
     db::{
@@ -18,17 +18,25 @@ use crate::{
     ids::new_id,
 };
 
-/// Selects automations with the checked macro. The head is empty or a `with …`; the tail begins with `from` and calls the row `a`.
+/// Selects automations with the checked macro, as they are edited: the draft where there is one, else what was published. The head is empty or
+/// a `with …`; the tail begins with `from` and calls the row `a`.
 macro_rules! query_automations {
     ($head:literal, $tail:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
-            Automation,
-            $head + r#" select a.id, a.name, a.status, a.trigger, a.steps, a.reentry, a.goal, a.caps, a.current_version,
-                               a.pause_policy, a.published_at, a.created_at, a.updated_at, a.version as row_version "# + $tail
+            $crate::automations::Automation,
+            $head + r#" select a.id, a.name, a.status,
+                   case when a.draft is null then a.trigger else a.draft -> 'trigger' end as "trigger!",
+                   case when a.draft is null then a.steps else a.draft -> 'steps' end as "steps!",
+                   case when a.draft is null then a.reentry else nullif(a.draft -> 'reentry', 'null') end as reentry,
+                   case when a.draft is null then a.goal else nullif(a.draft -> 'goal', 'null') end as goal,
+                   case when a.draft is null then a.caps else nullif(a.draft -> 'caps', 'null') end as caps,
+                   a.current_version, a.pause_policy, a.published_at, a.created_at, a.updated_at,
+                   a.version as row_version "# + $tail
             $(, $argument)*
         )
     };
 }
+pub(super) use query_automations;
 
 /// What automations can be narrowed by.
 #[derive(Clone, Debug, Default, IntoParams)]
@@ -81,7 +89,7 @@ pub async fn insert(tx: &mut TenantTx, name: &str, definition: &Definition, auth
     Ok(automation)
 }
 
-/// The automation, locked until the transaction ends when it is about to change.
+/// The automation.
 ///
 /// # Errors
 /// When the database refuses.
@@ -114,8 +122,13 @@ pub async fn find_for_update(tx: &mut TenantTx, id: Uuid) -> DbResult<Option<Aut
 /// When the database refuses.
 pub async fn list(tx: &mut TenantTx, query: &ListQuery<AutomationFilter>) -> DbResult<Page<Automation>> {
     let mut select = QueryBuilder::new(
-        "select a.id, a.name, a.status, a.trigger, a.steps, a.reentry, a.goal, a.caps, a.current_version, a.pause_policy,
-                a.published_at, a.created_at, a.updated_at, a.version
+        "select a.id, a.name, a.status,
+                case when a.draft is null then a.trigger else a.draft -> 'trigger' end as trigger,
+                case when a.draft is null then a.steps else a.draft -> 'steps' end as steps,
+                case when a.draft is null then a.reentry else nullif(a.draft -> 'reentry', 'null') end as reentry,
+                case when a.draft is null then a.goal else nullif(a.draft -> 'goal', 'null') end as goal,
+                case when a.draft is null then a.caps else nullif(a.draft -> 'caps', 'null') end as caps,
+                a.current_version, a.pause_policy, a.published_at, a.created_at, a.updated_at, a.version as row_version
            from automations a where a.tenant_id = ",
     );
     select.push_bind(tx.tenant());
@@ -133,27 +146,32 @@ pub async fn list(tx: &mut TenantTx, query: &ListQuery<AutomationFilter>) -> DbR
     Ok(query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id }))
 }
 
-/// Rewrites the draft. Runs and the published version are not touched.
+/// Rewrites the draft. What was published goes on as it is until the draft is published too.
 ///
 /// # Errors
 /// When the database refuses.
 pub async fn update(tx: &mut TenantTx, id: Uuid, name: &str, definition: &Definition) -> DbResult<Option<Automation>> {
+    let (draft, _) = definition.to_graph();
     let automation = query_automations!(
-        "with a as (
-             update automations set name = $3, trigger_type = case when status = 'active' then trigger_type else $4::jsonb ->> 'type' end,
-                    trigger = $4, steps = $5, reentry = $6, goal = $7, caps = $8
+        "with edited as (select $4::jsonb as draft), a as (
+             update automations set
+                    name = $3,
+                    draft = case when current_version is null then null else edited.draft end,
+                    trigger_type = case when current_version is null then edited.draft -> 'trigger' ->> 'type' else trigger_type end,
+                    trigger = case when current_version is null then edited.draft -> 'trigger' else trigger end,
+                    steps = case when current_version is null then edited.draft -> 'steps' else steps end,
+                    reentry = case when current_version is null then nullif(edited.draft -> 'reentry', 'null') else reentry end,
+                    goal = case when current_version is null then nullif(edited.draft -> 'goal', 'null') else goal end,
+                    caps = case when current_version is null then nullif(edited.draft -> 'caps', 'null') else caps end
+               from edited
               where tenant_id = $1 and id = $2 and status <> 'archived'
-             returning *
+             returning automations.*
          )",
         "from a",
         tx.tenant(),
         id,
         name,
-        definition.trigger,
-        Value::Array(definition.steps.clone()),
-        definition.reentry.clone(),
-        definition.goal.clone(),
-        definition.caps.clone(),
+        draft,
     )
     .fetch_optional(tx.conn())
     .await?;
