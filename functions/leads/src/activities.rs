@@ -13,7 +13,11 @@ use shared::{
     extensions(("x-role" = json!("viewer"))),
     params(("id" = Uuid, Path), ActivityFilter, shared::http::PageParams),
     responses((status = 200, body = Page<Activity>)))]
-pub(crate) async fn list_activities(mut cx: Cx<ReadLeads>, PathId(id): PathId, query: QueryString) -> ApiResult {
+pub(crate) async fn list_activities(
+    mut cx: Cx<ReadLeads>,
+    PathId(id): PathId,
+    query: QueryString,
+) -> ApiResult {
     let query: ListQuery<ActivityFilter> = query.list(cx.zone())?;
     require_lead(&mut cx, id).await?;
     let page = leads::list_activities(&mut cx.tx, id, &query).await?;
@@ -31,10 +35,11 @@ pub(crate) async fn create_activity(
 ) -> ApiResult {
     require_lead(&mut cx, id).await?;
     let (now, actor) = (cx.now(), (cx.actor.kind(), Some(cx.actor.id())));
-    let activity = leads::insert_activity(&mut cx.tx, now, id, new, actor).await.on_constraint(
-        "activities_assignee_id_fkey",
-        || Problem::invalid("/assigneeId", "unknown_user", "There is no such colleague."),
-    )?;
+    let activity = leads::insert_activity(&mut cx.tx, now, id, new, actor)
+        .await
+        .on_constraint("activities_assignee_id_fkey", || {
+            Problem::invalid("/assigneeId", "unknown_user", "There is no such colleague.")
+        })?;
     let location = format!("/api/activities/{}", activity.id);
     cx.commit(Created { location, body: activity }).await
 }

@@ -7,7 +7,9 @@ use shared::{
     auth::{ReadLeads, WriteLeads},
     db::{OnConstraint, TenantTx},
     events::{EventKind, NewEvent, emit},
-    http::{ApiResult, Created, Cx, ListQuery, Page, PageRequest, PathId, Problem, QueryString, Valid, Versioned},
+    http::{
+        ApiResult, Created, Cx, ListQuery, Page, PageRequest, PathId, Problem, QueryString, Valid, Versioned,
+    },
     leads::{self, Activity, ActivityFilter, IDENTITY_TAKEN, Identities, Lead, LeadFilter, NewLead},
 };
 use utoipa::ToSchema;
@@ -38,7 +40,8 @@ pub(crate) async fn list_leads(mut cx: Cx<ReadLeads>, query: QueryString) -> Api
     responses((status = 201, body = Lead)))]
 pub(crate) async fn create_lead(mut cx: Cx<WriteLeads>, Valid(new): Valid<NewLead>) -> ApiResult {
     let now = cx.now();
-    let identities = Identities::normalise(new.email.as_ref(), new.phone.as_ref(), &cx.tx.settings().country)?;
+    let identities =
+        Identities::normalise(new.email.as_ref(), new.phone.as_ref(), &cx.tx.settings().country)?;
     let actor = (cx.actor.kind(), Some(cx.actor.id()));
     let inserted = leads::insert(&mut cx.tx, now, new, &identities, actor).await;
     if inserted.as_ref().is_err_and(|error| error.constraint() == Some(IDENTITY_TAKEN)) {
@@ -48,7 +51,8 @@ pub(crate) async fn create_lead(mut cx: Cx<WriteLeads>, Valid(new): Valid<NewLea
         Problem::invalid("/ownerId", "unknown_user", "There is no such colleague.")
     })?;
     let payload = to_value(&lead).map_err(|_| Problem::internal())?;
-    emit(&mut cx.tx, &[NewEvent::by_api(EventKind::LeadCreated, now, lead.id, Some(lead.id), payload)]).await?;
+    emit(&mut cx.tx, &[NewEvent::by_api(EventKind::LeadCreated, now, lead.id, Some(lead.id), payload)])
+        .await?;
     let created = Created { location: format!("/api/leads/{}", lead.id), body: &lead };
     cx.commit(Versioned { version: lead.version, answer: created }).await
 }
@@ -56,7 +60,8 @@ pub(crate) async fn create_lead(mut cx: Cx<WriteLeads>, Valid(new): Valid<NewLea
 /// The refused insert has ended the transaction's life; a new one finds who has the identity.
 async fn already_known(tx: &mut TenantTx, identities: &Identities) -> Result<Problem, Problem> {
     tx.restart().await?;
-    let problem = Problem::conflict("lead_exists", "A lead with this e-mail address or telephone number exists.");
+    let problem =
+        Problem::conflict("lead_exists", "A lead with this e-mail address or telephone number exists.");
     Ok(match leads::owner_of_identity(tx, identities).await? {
         Some(id) => problem.with("existingId", id.to_string()),
         None => problem,
@@ -70,9 +75,11 @@ async fn already_known(tx: &mut TenantTx, identities: &Identities) -> Result<Pro
     responses((status = 200, body = LeadDetail)))]
 pub(crate) async fn get_lead(mut cx: Cx<ReadLeads>, PathId(id): PathId, query: QueryString) -> ApiResult {
     let expand = query.read(cx.zone(), |params| params.choices("expand", &["activities"]))?;
-    let lead = leads::find(&mut cx.tx, id, cx.actor.own_records_of()).await?.ok_or_else(Problem::not_found)?;
+    let lead =
+        leads::find(&mut cx.tx, id, cx.actor.own_records_of()).await?.ok_or_else(Problem::not_found)?;
     let activities = if expand.iter().any(|word| word == "activities") {
-        let first = ListQuery { filter: ActivityFilter::default(), page: PageRequest::first::<ActivityFilter>() };
+        let first =
+            ListQuery { filter: ActivityFilter::default(), page: PageRequest::first::<ActivityFilter>() };
         Some(leads::list_activities(&mut cx.tx, id, &first).await?)
     } else {
         None

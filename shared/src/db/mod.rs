@@ -23,7 +23,7 @@ mod tenant;
 pub use connection::Db;
 pub use constraint::OnConstraint;
 pub use error::{DbError, DbResult};
-pub use migrations::{MigrateError, migrate, pending};
+pub use migrations::{MigrateError, allow_login, migrate, pending};
 pub use open::{KeyGrant, SessionGrant, SourceGrant, TenantSettings};
 pub use system::{SystemReason, SystemTx};
 pub use tenant::TenantTx;

@@ -68,7 +68,11 @@ impl Db {
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn open_session(&self, tenant: TenantId, session: Uuid) -> DbResult<Option<(TenantTx, SessionGrant)>> {
+    pub async fn open_session(
+        &self,
+        tenant: TenantId,
+        session: Uuid,
+    ) -> DbResult<Option<(TenantTx, SessionGrant)>> {
         let batch = format!("begin; select * from open_session('{tenant}', '{session}')");
         let Some((lease, row)) = self.open(&batch).await? else { return Ok(None) };
         let grant = SessionGrant {
@@ -87,8 +91,11 @@ impl Db {
     pub async fn open_api_key(&self, hash: &[u8; 32]) -> DbResult<Option<(TenantTx, KeyGrant)>> {
         let batch = format!("begin; select * from open_api_key('\\x{}')", hex::encode(hash));
         let Some((lease, row)) = self.open(&batch).await? else { return Ok(None) };
-        let grant =
-            KeyGrant { key_id: row.try_get("key_id")?, kind: row.try_get("kind")?, scopes: row.try_get("scopes")? };
+        let grant = KeyGrant {
+            key_id: row.try_get("key_id")?,
+            kind: row.try_get("kind")?,
+            scopes: row.try_get("scopes")?,
+        };
         Ok(Some((TenantTx::new(lease, tenant(&row)?, settings(&row)?), grant)))
     }
 
@@ -101,8 +108,10 @@ impl Db {
         provider: crate::webhooks::Provider,
         token_hash: &[u8; 32],
     ) -> DbResult<Option<(TenantTx, SourceGrant)>> {
-        let batch =
-            format!("begin; select * from open_webhook_source('{provider}', '\\x{}')", hex::encode(token_hash));
+        let batch = format!(
+            "begin; select * from open_webhook_source('{provider}', '\\x{}')",
+            hex::encode(token_hash)
+        );
         let Some((lease, row)) = self.open(&batch).await? else { return Ok(None) };
         let grant = SourceGrant {
             source_id: row.try_get("source_id")?,

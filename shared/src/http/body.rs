@@ -102,7 +102,8 @@ pub(crate) fn locate_field(error: &serde_path_to_error::Error<serde_json::Error>
     let message = error.inner().to_string();
     let mut pointer = pointer(error.path());
     let (code, detail) = classify(&message);
-    if let ("required" | "unknown_field" | "duplicate_field", Some(field)) = (code.as_str(), quoted(&message)) {
+    if let ("required" | "unknown_field" | "duplicate_field", Some(field)) = (code.as_str(), quoted(&message))
+    {
         let suffix = format!("/{}", escape(field));
         if !pointer.ends_with(&suffix) {
             pointer.push_str(&suffix);

@@ -199,7 +199,11 @@ impl<P: Permission> FromRequestParts<App> for Cx<P> {
 
 /// 423 for writes of a suspended tenant; reads and exports go on.
 fn suspended() -> Problem {
-    Problem::new(StatusCode::LOCKED, "tenant_suspended", "This business is suspended: reading works, changes do not.")
+    Problem::new(
+        StatusCode::LOCKED,
+        "tenant_suspended",
+        "This business is suspended: reading works, changes do not.",
+    )
 }
 
 fn claim_key(parts: &Parts, actor: &Actor) -> Result<Option<(String, String)>, Problem> {
@@ -207,7 +211,10 @@ fn claim_key(parts: &Parts, actor: &Actor) -> Result<Option<(String, String)>, P
         return Ok(None);
     };
     let key = header.to_str().ok().filter(|key| (1..=255).contains(&key.len())).ok_or_else(|| {
-        Problem::bad_request("invalid_idempotency_key", "Idempotency-Key takes 1 to 255 visible ASCII characters.")
+        Problem::bad_request(
+            "invalid_idempotency_key",
+            "Idempotency-Key takes 1 to 255 visible ASCII characters.",
+        )
     })?;
     let template = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
     tracing::trace!(caller = %actor.id(), template, "idempotency key");
@@ -218,7 +225,11 @@ fn claim_key(parts: &Parts, actor: &Actor) -> Result<Option<(String, String)>, P
 /// Opens the transaction that the `Authorization` header proves a right to.
 async fn authenticate(parts: &Parts, app: &App, now: DateTime<Utc>) -> Result<OpenCx, Problem> {
     let token = bearer(parts).ok_or_else(Problem::unauthorized)?;
-    if token.starts_with("wsk_") || token.starts_with("wpk_") { by_key(token, app).await } else { by_token(token, app, now).await }
+    if token.starts_with("wsk_") || token.starts_with("wpk_") {
+        by_key(token, app).await
+    } else {
+        by_token(token, app, now).await
+    }
 }
 
 fn bearer(parts: &Parts) -> Option<&str> {
@@ -234,8 +245,11 @@ async fn by_token(token: &str, app: &App, now: DateTime<Utc>) -> Result<OpenCx, 
         tracing::debug!(%refusal, "access token refused");
         Problem::unauthorized()
     })?;
-    let (tx, grant) =
-        app.db.open_session(TenantId::new(claims.tenant_id), claims.session_id).await?.ok_or_else(Problem::unauthorized)?;
+    let (tx, grant) = app
+        .db
+        .open_session(TenantId::new(claims.tenant_id), claims.session_id)
+        .await?
+        .ok_or_else(Problem::unauthorized)?;
     if grant.user_id != claims.user_id {
         return Err(Problem::unauthorized());
     }

@@ -46,7 +46,8 @@ impl Claim {
         key: String,
         body: &[u8],
     ) -> Result<Self, Refusal> {
-        let claim = Self { caller: format!("{}:{}", actor.kind(), actor.id()), route, key, body_hash: sha256(body) };
+        let claim =
+            Self { caller: format!("{}:{}", actor.kind(), actor.id()), route, key, body_hash: sha256(body) };
         if !claim.lock(tx).await? {
             return Err(Refusal::Problem(in_flight()));
         }
@@ -63,10 +64,12 @@ impl Claim {
 
     async fn lock(&self, tx: &mut TenantTx) -> DbResult<bool> {
         let name = format!("{}/{}/{}/{}", tx.tenant(), self.caller, self.route, self.key);
-        let locked =
-            sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as "locked!""#, name)
-                .fetch_one(tx.conn())
-                .await?;
+        let locked = sqlx::query_scalar!(
+            r#"select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as "locked!""#,
+            name
+        )
+        .fetch_one(tx.conn())
+        .await?;
         Ok(locked)
     }
 
@@ -104,7 +107,13 @@ impl Claim {
     }
 
     /// An expired row under the same key is replaced; a live one means that a twin committed first.
-    async fn insert(&self, tx: &mut TenantTx, status: StatusCode, headers: Value, body: &[u8]) -> DbResult<()> {
+    async fn insert(
+        &self,
+        tx: &mut TenantTx,
+        status: StatusCode,
+        headers: Value,
+        body: &[u8],
+    ) -> DbResult<()> {
         sqlx::query!(
             "with expired as (
                  delete from idempotency_keys
@@ -130,8 +139,10 @@ impl Claim {
 impl Stored {
     fn replay(self) -> Response {
         let mut response = Response::new(Body::from(Bytes::from(self.body)));
-        *response.status_mut() =
-            u16::try_from(self.status).ok().and_then(|s| StatusCode::from_u16(s).ok()).unwrap_or(StatusCode::OK);
+        *response.status_mut() = u16::try_from(self.status)
+            .ok()
+            .and_then(|s| StatusCode::from_u16(s).ok())
+            .unwrap_or(StatusCode::OK);
         let headers = response.headers_mut();
         for name in KEPT {
             if let Some(value) = self.headers.get(name.as_str()).and_then(Value::as_str)
@@ -146,5 +157,6 @@ impl Stored {
 }
 
 fn in_flight() -> Problem {
-    Problem::conflict("idempotency_in_flight", "A request with this Idempotency-Key is still running.").retry_after(1)
+    Problem::conflict("idempotency_in_flight", "A request with this Idempotency-Key is still running.")
+        .retry_after(1)
 }

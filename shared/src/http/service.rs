@@ -12,14 +12,17 @@ use crate::app::App;
 pub type Api = OpenApiRouter<App>;
 
 /// Completes a function's routes into the service that Lambda or the laptop runs.
-#[must_use]
 pub fn service(api: Api, app: App) -> Router {
     let (router, _) = api.merge(common::routes()).split_for_parts();
     let cors = cors(&app);
     router
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "no_such_route", "There is no such route."))
         .method_not_allowed_fallback(async || {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This route has no such method.")
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "This route has no such method.",
+            )
         })
         .layer(axum::middleware::from_fn_with_state(app.clone(), law::uphold))
         .layer(cors)
@@ -28,7 +31,8 @@ pub fn service(api: Api, app: App) -> Router {
 
 /// Browsers may call from the configured origins. No cookies anywhere, so no credentials mode.
 fn cors(app: &App) -> CorsLayer {
-    let origins: Vec<HeaderValue> = app.config.cors_origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+    let origins: Vec<HeaderValue> =
+        app.config.cors_origins.iter().filter_map(|origin| origin.parse().ok()).collect();
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])

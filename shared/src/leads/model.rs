@@ -99,7 +99,11 @@ pub struct NewLead {
 
 impl Check for NewLead {
     fn check(&self, errors: &mut FieldErrors) {
-        if self.email.is_none() && self.phone.is_none() && self.first_name.is_none() && self.last_name.is_none() {
+        if self.email.is_none()
+            && self.phone.is_none()
+            && self.first_name.is_none()
+            && self.last_name.is_none()
+        {
             errors.add("", "required", "Give at least a name, an e-mail address or a telephone number.");
         }
         if self.tags.len() > 50 {
@@ -122,11 +126,16 @@ impl Identities {
     ///
     /// # Errors
     /// 422 at `/phone`.
-    pub fn normalise(email: Option<&Email>, phone: Option<&Private<String>>, country: &str) -> Result<Self, Problem> {
-        let phone = phone.map(|phone| Phone::parse(phone.expose(), country)).transpose().map_err(|refusal| {
-            let (code, detail) = refusal.split_once(": ").unwrap_or(("invalid_phone", refusal));
-            Problem::invalid("/phone", code, detail)
-        })?;
+    pub fn normalise(
+        email: Option<&Email>,
+        phone: Option<&Private<String>>,
+        country: &str,
+    ) -> Result<Self, Problem> {
+        let phone =
+            phone.map(|phone| Phone::parse(phone.expose(), country)).transpose().map_err(|refusal| {
+                let (code, detail) = refusal.split_once(": ").unwrap_or(("invalid_phone", refusal));
+                Problem::invalid("/phone", code, detail)
+            })?;
         Ok(Self { email: email.cloned(), phone })
     }
 

@@ -6,10 +6,19 @@
 
 mod facts;
 pub mod judge;
+pub mod keywords;
+mod model;
 mod plan;
+mod receive;
+mod report;
 pub mod segments;
+pub mod suppress;
 mod words;
 
 pub use judge::{Case, ConnectionState, QuietHours, Verdict};
+pub use model::{Message, find};
 pub use plan::{Planned, PlannedMessage, RunStep, plan};
+pub use receive::{Inbound, Received, receive};
+pub use report::{StatusUpdate, apply_status};
+pub use suppress::{opt_out, record_consent};
 pub use words::{Channel, Purpose, Status};

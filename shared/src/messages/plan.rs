@@ -58,6 +58,8 @@ pub struct PlannedMessage {
     pub dedupe_key: String,
     /// The account to send through; the channel's default when left out.
     pub connection: Option<Uuid>,
+    /// The one answer to STOP, which may go out although its address is on the list.
+    pub(super) answers_keyword: bool,
 }
 
 impl PlannedMessage {
@@ -80,6 +82,7 @@ impl PlannedMessage {
             retry_of: None,
             dedupe_key,
             connection: None,
+            answers_keyword: false,
         }
     }
 }
@@ -187,8 +190,8 @@ impl Ask {
             purpose: message.purpose,
             has_address: recipient.address.is_some(),
             person_gone: recipient.gone,
-            suppression: recipient.suppression.as_deref(),
-            consent: recipient.consent.as_deref(),
+            suppression: recipient.suppression.as_deref().filter(|_| !message.answers_keyword),
+            consent: recipient.consent.as_deref().filter(|_| !message.answers_keyword),
             connection: recipient.connection,
             zone: recipient.zone,
             quiet: recipient.quiet,
