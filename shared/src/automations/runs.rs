@@ -291,7 +291,7 @@ pub struct Retry {
 impl Check for Retry {}
 
 /// Where a retry begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum RetryFrom {
     /// At the step that failed; done steps keep their effects.
@@ -302,7 +302,7 @@ pub enum RetryFrom {
 }
 
 /// Which version a retry runs on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum RetryVersion {
     /// The one that the run began with.

@@ -1,7 +1,7 @@
 //! Definitions: written, read, published, paused, archived.
 
 use serde_json::Value;
-use sqlx::{FromRow, QueryBuilder};
+use sqlx::QueryBuilder;
 use utoipa::IntoParams;
 use uuid::Uuid;
 

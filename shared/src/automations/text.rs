@@ -1,14 +1,8 @@
-//! Texts with variables in steps, and the check of URLs that are known before a run.
+//! Texts with variables in steps.
 
-use std::net::IpAddr;
-
-use minijinja::Environment;
 use serde_json::Value;
 
-use crate::net;
-
-/// The steps that rendering one text may take; a text that loops ends here.
-const FUEL: u64 = 50_000;
+use crate::templates;
 
 /// Whether a text can be rendered at all.
 ///
@@ -18,8 +12,7 @@ pub(super) fn check(source: &str) -> Result<(), String> {
     if !has_variables(source) {
         return Ok(());
     }
-    let mut environment = Environment::new();
-    environment.add_template_owned("text", source.to_owned()).map_err(|error| format!("The text cannot be read: {error}."))
+    templates::check(source).map(drop).map_err(|error| format!("The text cannot be read: {error}."))
 }
 
 /// Fills in the variables.
@@ -30,9 +23,8 @@ pub(super) fn render(source: &str, roots: &Value) -> Result<String, String> {
     if !has_variables(source) {
         return Ok(source.to_owned());
     }
-    let mut environment = Environment::new();
-    environment.set_fuel(Some(FUEL));
-    environment.render_str(source, minijinja::Value::from_serialize(roots)).map_err(|error| format!("The text cannot be rendered: {:?}.", error.kind()))
+    let rendered = templates::render(source, roots).map_err(|error| format!("The text cannot be rendered: {error}."))?;
+    Ok(rendered.text)
 }
 
 /// Fills in the variables of all texts within a value.
@@ -49,18 +41,6 @@ pub(super) fn render_value(value: &Value, roots: &Value) -> Result<Value, String
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
     })
-}
-
-/// Why a URL that names its host by number can never be called. Names are resolved, and their addresses judged, with each call.
-pub(super) fn refused_target(url: &str) -> Option<&'static str> {
-    const REFUSED: &str = "Addresses inside our own network cannot be called.";
-    let parsed = url::Url::parse(url).ok()?;
-    let address: IpAddr = match parsed.host()? {
-        url::Host::Ipv4(address) => address.into(),
-        url::Host::Ipv6(address) => address.into(),
-        url::Host::Domain(_) => return None,
-    };
-    (!net::is_public(address) && !address.is_loopback()).then_some(REFUSED)
 }
 
 fn has_variables(source: &str) -> bool {

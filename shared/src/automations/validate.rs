@@ -1,6 +1,6 @@
 //! What can be wrong with a graph: in a step, between steps, and in the flow through them.
 
-use std::{borrow::Cow, collections::HashSet};
+use std::{borrow::Cow, collections::HashSet, net::IpAddr};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -12,7 +12,7 @@ use super::{
     steps::{SendMessage, UpdateLead, Wait, Webhook},
     text,
 };
-use crate::{conditions::Condition, events::EventKind, http::FieldError};
+use crate::{conditions::Condition, events::EventKind, http::{FieldError, Problem}, net};
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -47,6 +47,15 @@ impl GraphProblem {
             step_id: step_id.map(str::to_owned),
         }
     }
+}
+
+/// A 422 with all problems; `stepIds` names the steps to mark.
+#[must_use]
+pub fn refuse(problems: Vec<GraphProblem>) -> Problem {
+    let mut steps: Vec<String> = problems.iter().filter_map(|problem| problem.step_id.clone()).collect();
+    steps.dedup();
+    let field = |problem: GraphProblem| FieldError { pointer: problem.pointer, code: problem.code, detail: problem.detail };
+    Problem::invalid_fields(problems.into_iter().map(field).collect()).with("stepIds", steps)
 }
 
 /// The problems of a condition, placed below a pointer.
@@ -185,8 +194,8 @@ fn check_webhook(webhook: &Webhook, findings: &mut Findings<'_>) {
     if !scheme.is_some_and(|scheme| scheme == "https" || scheme == "http") || webhook.url.len() > 2_000 {
         findings.refuse("/url", "invalid_url", "A URL like https://example.com/hook is expected.");
     }
-    if let Some(problem) = text::refused_target(&webhook.url) {
-        findings.refuse("/url", "private_address", problem);
+    if names_private_address(&webhook.url) {
+        findings.refuse("/url", "private_address", "Addresses inside our own network cannot be called.");
     }
     for (name, value) in &webhook.headers {
         let pointer = format!("/headers/{name}");
@@ -204,6 +213,18 @@ fn check_webhook(webhook: &Webhook, findings: &mut Findings<'_>) {
     if webhook.save_as.as_deref().is_some_and(|name| !is_name(name)) {
         findings.refuse("/saveAs", "invalid_word", "A name of letters, digits and `_` is expected, 40 at most.");
     }
+}
+
+/// Whether a URL names an address by number that no call will ever reach. Names are resolved, and their addresses judged, with each call; so is
+/// loopback, which the laptop may allow.
+fn names_private_address(url: &str) -> bool {
+    let Ok(parsed) = url::Url::parse(url) else { return false };
+    let address: IpAddr = match parsed.host() {
+        Some(url::Host::Ipv4(address)) => address.into(),
+        Some(url::Host::Ipv6(address)) => address.into(),
+        Some(url::Host::Domain(_)) | None => return false,
+    };
+    !net::is_public(address) && !address.is_loopback()
 }
 
 fn check_texts(value: &Value, pointer: &str, findings: &mut Findings<'_>) {

@@ -16,7 +16,8 @@ use crate::{
     crypto::sha256,
     events::{Cause, EventKind, NewEvent},
     ids::new_id,
-    values::Tag,
+    templates,
+    values::{Line, Prose, Tag},
 };
 
 /// Why a step failed: a stable word and a sentence.
@@ -48,25 +49,27 @@ impl Walk<'_> {
 
     fn send(&mut self, send: &SendMessage) -> Result<Flow, Failure> {
         let lead_id = self.given.run.lead_id.ok_or_else(|| ("no_lead", NO_LEAD.to_owned()))?;
-        let mut outgoing = Outgoing {
+        let template = match send.template_id {
+            None => None,
+            Some(id) => {
+                let found = self.given.templates.get(&id);
+                Some((id, found.ok_or_else(|| ("unknown_template", "The template is gone.".to_owned()))?))
+            }
+        };
+        let subject = send.subject.as_ref().map(Line::as_str).or_else(|| template.and_then(|(_, text)| text.subject.as_deref()));
+        let body = send.body.as_ref().map(Prose::as_str).or_else(|| template.map(|(_, text)| text.body.as_str()));
+        let composed = templates::compose(send.channel, subject, body.unwrap_or_default(), &self.roots)
+            .map_err(|(_, error)| ("invalid_template", error.to_string()))?;
+        let outgoing = Outgoing {
             lead_id,
             channel: send.channel,
-            purpose: send.purpose,
-            template: None,
-            subject: send.subject.as_ref().map(ToString::to_string),
-            body: send.body.as_ref().map(ToString::to_string).unwrap_or_default(),
+            purpose: template.map_or(send.purpose, |(_, text)| text.purpose),
+            template: template.map(|(id, text)| (id, text.version)),
+            subject: composed.subject,
+            body: composed.body,
+            html: composed.html,
             seq: self.seq,
         };
-        if let Some(id) = send.template_id {
-            let locale = self.roots.pointer("/lead/locale").and_then(Value::as_str);
-            let template = self.given.templates.find(id, locale).ok_or_else(|| ("unknown_template", "The template is gone.".to_owned()))?;
-            outgoing.template = Some((id, template.version));
-            outgoing.purpose = template.purpose;
-            outgoing.body = template.body.to_owned();
-            outgoing.subject = outgoing.subject.or_else(|| template.subject.map(str::to_owned));
-        }
-        outgoing.body = self.text(&outgoing.body)?;
-        outgoing.subject = outgoing.subject.map(|subject| self.text(&subject)).transpose()?;
         self.writes.message = Some(outgoing);
         Ok(Flow::Rest(Next::Waiting { until: None, kind: wake::EFFECT, event: None }))
     }

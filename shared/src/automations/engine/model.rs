@@ -37,22 +37,22 @@ pub struct Claimed {
 }
 
 /// Why a run sleeps.
-pub mod wake {
+pub(super) mod wake {
     /// For a time.
-    pub const TIME: &str = "time";
+    pub(in crate::automations::engine) const TIME: &str = "time";
     /// For an event, perhaps with a time limit.
-    pub const EVENT: &str = "event";
+    pub(in crate::automations::engine) const EVENT: &str = "event";
     /// For a message or a call to be settled.
-    pub const EFFECT: &str = "effect";
+    pub(in crate::automations::engine) const EFFECT: &str = "effect";
     /// Before a call is tried again.
-    pub const RETRY: &str = "retry";
+    pub(in crate::automations::engine) const RETRY: &str = "retry";
     /// Not at all: a call is under way, or was when its worker died.
-    pub const CALL: &str = "call";
+    pub(in crate::automations::engine) const CALL: &str = "call";
 }
 
 /// What the walk is told about the world.
 #[derive(Clone, Debug, Default)]
-pub struct Facts {
+pub(super) struct Facts {
     /// The person as `lead_facts` shows them; none when the run is about nobody, or the person is gone.
     pub lead: Option<Value>,
     /// `event` in conditions and texts.
@@ -65,7 +65,7 @@ pub struct Facts {
 
 /// The step that had begun.
 #[derive(Clone, Debug)]
-pub struct OpenStep {
+pub(super) struct OpenStep {
     /// Its status.
     pub status: String,
     /// Failed: why.
@@ -74,7 +74,7 @@ pub struct OpenStep {
 
 /// A row of `automation_run_steps`, new or ended.
 #[derive(Clone, Debug, Serialize)]
-pub struct StepRow {
+pub(super) struct StepRow {
     pub(super) run_id: Uuid,
     pub(super) seq: i32,
     pub(super) step_id: String,
@@ -89,7 +89,7 @@ pub struct StepRow {
 
 /// An activity that a step records.
 #[derive(Clone, Debug, Serialize)]
-pub struct ActivityRow {
+pub(super) struct ActivityRow {
     pub(super) id: Uuid,
     pub(super) lead_id: Uuid,
     pub(super) kind: String,
@@ -103,7 +103,7 @@ pub struct ActivityRow {
 
 /// Word to colleagues.
 #[derive(Clone, Debug)]
-pub struct Notice {
+pub(super) struct Notice {
     /// To one, or to all with a role or a higher one.
     pub to: NoticeTo,
     /// `automation` or `automation.failed`.
@@ -122,7 +122,7 @@ pub struct Notice {
 
 /// Whom a notice is for.
 #[derive(Clone, Copy, Debug)]
-pub enum NoticeTo {
+pub(super) enum NoticeTo {
     /// A colleague.
     User(Uuid),
     /// All with this role or a higher one.
@@ -131,13 +131,14 @@ pub enum NoticeTo {
 
 /// A message that a step sends.
 #[derive(Clone, Debug)]
-pub struct Outgoing {
+pub(super) struct Outgoing {
     pub(super) lead_id: Uuid,
     pub(super) channel: Channel,
     pub(super) purpose: Purpose,
     pub(super) template: Option<(Uuid, i32)>,
     pub(super) subject: Option<String>,
     pub(super) body: String,
+    pub(super) html: Option<String>,
     pub(super) seq: i32,
 }
 
@@ -159,7 +160,7 @@ pub struct HttpRequest {
 
 /// Everything that a walk wants written.
 #[derive(Clone, Debug, Default)]
-pub struct Writes {
+pub(super) struct Writes {
     /// Steps begun or ended.
     pub steps: Vec<StepRow>,
     /// Columns of the lead and their new values.
@@ -178,7 +179,7 @@ pub struct Writes {
 
 /// Where a walk stopped.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Next {
+pub(super) enum Next {
     /// It has walked long enough for one look and goes on at the next.
     Again,
     /// It sleeps.
@@ -214,7 +215,7 @@ pub enum Next {
 
 /// What came of a walk.
 #[derive(Clone, Debug)]
-pub struct Walked {
+pub(super) struct Walked {
     /// To be written.
     pub writes: Writes,
     /// Where it stopped.

@@ -7,7 +7,7 @@ use crate::{automations::steps::Wait, time::resolve};
 
 /// The end of a wait for a time. `None` when the calendar has no such time.
 #[must_use]
-pub fn wake_at(wait: &Wait, now: DateTime<Utc>, zone: Tz) -> Option<DateTime<Utc>> {
+pub(super) fn wake_at(wait: &Wait, now: DateTime<Utc>, zone: Tz) -> Option<DateTime<Utc>> {
     if let Some(span) = &wait.span {
         return span.after(now, zone);
     }

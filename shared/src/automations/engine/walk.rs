@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     model::{Claimed, Facts, HttpRequest, Next, Notice, NoticeTo, StepRow, Walked, Writes, wake},
-    templates::Templates,
+    load::Templates,
     times,
 };
 use crate::{
@@ -31,7 +31,7 @@ const MAX_STEPS: i32 = 1_000;
 const STEPS_PER_LOOK: usize = 100;
 
 /// What a walk is given.
-pub struct Given<'a> {
+pub(super) struct Given<'a> {
     /// The run.
     pub run: &'a Claimed,
     /// Its graph.
@@ -71,7 +71,7 @@ pub(super) struct Walk<'a> {
 
 /// Walks as far as the database alone allows.
 #[must_use]
-pub fn walk(given: &Given<'_>) -> Walked {
+pub(super) fn walk(given: &Given<'_>) -> Walked {
     let vars = given.run.context.get("vars").cloned().unwrap_or_else(|| json!({}));
     let lead = given.facts.lead.clone();
     let zone = lead.as_ref().and_then(|lead| lead.get("timezone")?.as_str()?.parse().ok()).unwrap_or(given.zone);
