@@ -29,6 +29,7 @@ pub mod notifications;
 pub mod private;
 pub mod providers;
 pub mod queue;
+pub mod sweep;
 pub mod templates;
 pub mod time;
 pub mod values;

@@ -23,7 +23,8 @@ mod problem;
 mod service;
 
 pub use answer::{Accepted, Created, MultiStatus, NoContent, Versioned};
-pub use body::{Check, RawBody, Valid, parse_item};
+pub(crate) use body::locate_field;
+pub use body::{Check, RawBody, Valid, ValidOrDefault};
 pub use common::DOCUMENT;
 pub use cx::{Actor, ApiResult, Cx, OpenCx};
 pub use etag::IfMatch;
