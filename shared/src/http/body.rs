@@ -48,8 +48,15 @@ impl<S: Send + Sync, T: DeserializeOwned + Check> FromRequest<S> for Valid<T> {
 ///
 /// # Errors
 /// 400 for what is no JSON, 422 with pointers for the rest.
-pub(crate) fn parse<T: DeserializeOwned + Check>(bytes: &[u8]) -> Result<T, Problem> {
-    let value = parse_strict(bytes).map_err(refuse)?;
+pub fn parse<T: DeserializeOwned + Check>(bytes: &[u8]) -> Result<T, Problem> {
+    parse_value(parse_strict(bytes).map_err(refuse)?)
+}
+
+/// Parses one item of a batch, so that a bad one fails alone. Pointers begin at the item.
+///
+/// # Errors
+/// 422 with pointers.
+pub fn parse_value<T: DeserializeOwned + Check>(value: serde_json::Value) -> Result<T, Problem> {
     let body: T = serde_path_to_error::deserialize(value).map_err(|error| locate(&error))?;
     let mut errors = FieldErrors::default();
     body.check(&mut errors);
