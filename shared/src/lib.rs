@@ -15,6 +15,7 @@ pub mod config;
 pub mod crypto;
 pub mod db;
 pub mod events;
+pub mod export;
 pub mod finance;
 pub mod http;
 pub mod ids;

@@ -61,15 +61,15 @@ impl<S: Send + Sync, T: DeserializeOwned + Check + Default> FromRequest<S> for V
 ///
 /// # Errors
 /// 400 for what is no JSON, 422 with pointers for the rest.
-pub(crate) fn parse<T: DeserializeOwned + Check>(bytes: &[u8]) -> Result<T, Problem> {
-    parse_item(parse_strict(bytes).map_err(refuse)?)
+pub fn parse<T: DeserializeOwned + Check>(bytes: &[u8]) -> Result<T, Problem> {
+    parse_value(parse_strict(bytes).map_err(refuse)?)
 }
 
-/// Parses one item of a batch that answers for each item by itself. Pointers begin at the item.
+/// Parses one item of a batch, so that a bad one fails alone. Pointers begin at the item.
 ///
 /// # Errors
 /// 422 with pointers.
-pub fn parse_item<T: DeserializeOwned + Check>(value: Value) -> Result<T, Problem> {
+pub fn parse_value<T: DeserializeOwned + Check>(value: serde_json::Value) -> Result<T, Problem> {
     let body: T = serde_path_to_error::deserialize(value).map_err(|error| locate(&error))?;
     let mut errors = FieldErrors::default();
     body.check(&mut errors);
