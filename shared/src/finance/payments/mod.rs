@@ -18,5 +18,5 @@ pub use model::{AllocationRequest, InvoicePayment, NewPayment, Payment, RefundRe
 pub use receive::{emit_received, pay_invoice, receive};
 pub use reconcile::{PaymentNews, PaymentNewsKind, Reconciled, reconcile};
 pub use refund::{emit_refunded, refund};
-pub(super) use refund::{RefundOrder, RefundPart, allocations_of, carry_out, take_back};
+pub(super) use refund::{RefundOrder, RefundPart, allocations_of, carry_out};
 pub(super) use store::{Incoming, LockedPayment, insert_payments, lock_payments, spend_credit};

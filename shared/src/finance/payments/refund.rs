@@ -88,7 +88,7 @@ pub(in crate::finance) async fn allocations_of(
 }
 
 /// Takes up to `amount` back from what a payment settled, the latest first.
-pub(in crate::finance) fn take_back<'h>(held: impl Iterator<Item = &'h Held>, amount: i64) -> Vec<(Uuid, i64)> {
+fn take_back<'h>(held: impl Iterator<Item = &'h Held>, amount: i64) -> Vec<(Uuid, i64)> {
     let mut left = amount;
     let mut taken = Vec::new();
     for one in held {
