@@ -21,7 +21,7 @@ pub(super) const COLUMNS: &str = "i.id, i.kind, i.number, i.status, i.lead_id, i
     case when i.discount_amount is not null then jsonb_build_object('amount', i.discount_amount)
          when i.discount_percent is not null then jsonb_build_object('percent', trim_scale(i.discount_percent)::text)
     end as document_discount,
-    i.tax_total as tax, i.total, i.paid_total as paid, i.balance, i.tax_summary, i.billing, i.memo, i.issue_date,
+    i.tax_total as tax, i.tip, i.total, i.paid_total as paid, i.balance, i.tax_summary, i.billing, i.memo, i.issue_date,
     i.due_date, i.finalized_at, i.paid_at, i.overdue_at, i.voided_at, i.created_at, i.updated_at, i.version";
 
 const STATUSES: &[&str] = &["draft", "finalized", "partiallyPaid", "paid", "overdue", "void"];
