@@ -17,4 +17,4 @@ mod contract;
 mod lambda;
 mod leads;
 mod support;
-// mod tenancy;
+mod tenancy;

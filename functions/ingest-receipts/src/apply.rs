@@ -17,6 +17,8 @@ use uuid::Uuid;
 pub(crate) enum Failed {
     /// The event itself is to blame; the others of the receipt go on.
     Element(Trouble),
+    /// It is about a message whose sending has not been settled yet, or that was never ours.
+    TooEarly,
     /// The transaction is lost.
     Database(DbError),
 }
@@ -62,13 +64,17 @@ impl<'a> Ingest<'a> {
                 self.signal(canonical, &generic.name, &generic.data);
                 Ok(())
             }
-            Event::MessageReceived(_) | Event::MessageStatus(_) | Event::OptOut(_) | Event::Ignored { .. } => Ok(()),
+            Event::MessageReceived(message) => self.take_message(canonical, message).await,
+            Event::MessageStatus(report) => self.take_report(canonical, report).await,
+            Event::OptOut(opt_out) => self.take_opt_out(opt_out).await,
+            Event::Ignored { .. } => Ok(()),
         }
     }
 
-    /// Tells what happened. Facts that were told before tell nothing.
+    /// Tells what happened since it last told. Facts that were told before tell nothing.
     pub(crate) async fn tell(&mut self) -> DbResult<()> {
-        emit(self.tx, &self.events).await
+        let events = std::mem::take(&mut self.events);
+        emit(self.tx, &events).await
     }
 
     /// The key of one effect of one event: the same for every delivery of it.

@@ -7,6 +7,7 @@
 
 mod apply;
 mod bookings;
+mod messages;
 mod money;
 mod people;
 mod signals;
@@ -57,7 +58,7 @@ async fn read(app: &App, tenant: TenantId, receipt: &Claimed) -> WorkResult {
         Ok(said) => write(app, tenant, receipt, &said).await,
         Err(error) => {
             let trouble = Trouble { code: error.code.to_owned(), detail: error.detail };
-            put_off(app, tenant, receipt, &trouble).await
+            Ok(put_off(app, tenant, receipt, &trouble).await?)
         }
     }
 }
@@ -80,14 +81,14 @@ async fn finish(app: &App, tenant: TenantId, receipt: &Claimed, done: DbResult<(
             tracing::error!(%error, receipt = %receipt.id, "receipt refused by the database");
             app.db.settle().await;
             let trouble = Trouble { code: "database_refused".to_owned(), detail: error.to_string() };
-            put_off(app, tenant, receipt, &trouble).await
+            Ok(put_off(app, tenant, receipt, &trouble).await?)
         }
         done => Ok(done?),
     }
 }
 
-async fn put_off(app: &App, tenant: TenantId, receipt: &Claimed, trouble: &Trouble) -> WorkResult {
-    tracing::warn!(code = trouble.code, receipt = %receipt.id, "receipt could not be read");
+async fn put_off(app: &App, tenant: TenantId, receipt: &Claimed, trouble: &Trouble) -> DbResult<()> {
+    tracing::warn!(code = trouble.code, receipt = %receipt.id, "receipt put off");
     let Some(mut tx) = app.db.open_tenant(tenant).await? else { return Ok(()) };
     receipts::put_off(&mut tx, receipt, trouble).await?;
     let hints = tx.commit().await?;
@@ -99,13 +100,22 @@ async fn put_off(app: &App, tenant: TenantId, receipt: &Claimed, trouble: &Troub
 async fn apply(app: &App, tenant: TenantId, receipt: &Claimed, said: &Normalised) -> DbResult<()> {
     let Some(mut tx) = app.db.open_tenant(tenant).await? else { return Ok(()) };
     let mut ingest = Ingest::new(app, &mut tx, receipt, clock::now());
+    let mut too_early = false;
     let mut troubles: Vec<String> = said.errors.iter().map(|bad| format!("#{}: {}", bad.index, bad.error)).collect();
     for (index, canonical) in said.events.iter().enumerate() {
         match ingest.apply(canonical).await {
             Ok(()) => {}
             Err(Failed::Element(trouble)) => troubles.push(format!("#{index}: {}: {}", trouble.code, trouble.detail)),
+            Err(Failed::TooEarly) => too_early = true,
             Err(Failed::Database(error)) => return Err(error),
         }
+    }
+    if too_early && receipt.is_fresh() {
+        // Everything is rolled back and done again a little later: a report may overtake the answer to its sending.
+        drop(tx);
+        app.db.settle().await;
+        let trouble = Trouble { code: "message_unknown".to_owned(), detail: "no such message was sent, yet".to_owned() };
+        return put_off(app, tenant, receipt, &trouble).await;
     }
     ingest.tell().await?;
     let canonical = to_value(&said.events).unwrap_or_default();

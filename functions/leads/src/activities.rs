@@ -5,9 +5,13 @@ use shared::{
     auth::{ReadLeads, WriteLeads},
     db::OnConstraint,
     http::{
-        ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid, Versioned,
+        ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid,
+        Versioned,
     },
-    leads::{self, Activity, ActivityFilter, ActivityPatch, NewActivity, TimelineFilter, TimelineItem},
+    leads::{
+        self, Activity, ActivityFilter, ActivityPatch, LeadConversation, LeadConversationFilter, NewActivity,
+        TimelineFilter, TimelineItem,
+    },
 };
 
 use crate::leads::require_lead;
@@ -33,10 +37,30 @@ pub(crate) async fn list_activities(
     extensions(("x-role" = json!("viewer"))),
     params(("id" = Uuid, Path), TimelineFilter, shared::http::PageParams),
     responses((status = 200, body = Page<TimelineItem>)))]
-pub(crate) async fn list_timeline(mut cx: Cx<ReadLeads>, PathId(id): PathId, query: QueryString) -> ApiResult {
+pub(crate) async fn list_timeline(
+    mut cx: Cx<ReadLeads>,
+    PathId(id): PathId,
+    query: QueryString,
+) -> ApiResult {
     let query: ListQuery<TimelineFilter> = query.list(cx.zone())?;
     require_lead(&mut cx, id).await?;
     let page = leads::list_timeline(&mut cx.tx, id, &query).await?;
+    cx.commit(Json(page)).await
+}
+
+/// The threads with a person, the latest first.
+#[utoipa::path(get, path = "/api/leads/{id}/conversations", operation_id = "list_lead_conversations", tag = "leads",
+    extensions(("x-role" = json!("viewer"))),
+    params(("id" = Uuid, Path), LeadConversationFilter, shared::http::PageParams),
+    responses((status = 200, body = Page<LeadConversation>)))]
+pub(crate) async fn list_conversations(
+    mut cx: Cx<ReadLeads>,
+    PathId(id): PathId,
+    query: QueryString,
+) -> ApiResult {
+    let query: ListQuery<LeadConversationFilter> = query.list(cx.zone())?;
+    require_lead(&mut cx, id).await?;
+    let page = leads::list_conversations(&mut cx.tx, id, &query).await?;
     cx.commit(Json(page)).await
 }
 
@@ -51,7 +75,9 @@ pub(crate) async fn create_activity(
 ) -> ApiResult {
     require_lead(&mut cx, id).await?;
     let (now, actor) = (cx.now(), (cx.actor.kind(), Some(cx.actor.id())));
-    let activity = leads::insert_activity(&mut cx.tx, now, id, new, actor).await.on_constraint("activities_assignee_id_fkey", unknown_assignee)?;
+    let activity = leads::insert_activity(&mut cx.tx, now, id, new, actor)
+        .await
+        .on_constraint("activities_assignee_id_fkey", unknown_assignee)?;
     let location = format!("/api/activities/{}", activity.id);
     cx.commit(Versioned { version: activity.version, answer: Created { location, body: activity } }).await
 }
@@ -68,8 +94,9 @@ pub(crate) async fn update_activity(
 ) -> ApiResult {
     let own_records_of = cx.actor.own_records_of();
     let changed = leads::update_activity(&mut cx.tx, id, own_records_of, patch).await;
-    let (activity, version_before) =
-        changed.on_constraint("activities_assignee_id_fkey", unknown_assignee)?.ok_or_else(Problem::not_found)?;
+    let (activity, version_before) = changed
+        .on_constraint("activities_assignee_id_fkey", unknown_assignee)?
+        .ok_or_else(Problem::not_found)?;
     if_match.require(version_before)?;
     cx.commit(Versioned { version: activity.version, answer: Json(activity) }).await
 }
@@ -78,7 +105,11 @@ pub(crate) async fn update_activity(
 #[utoipa::path(delete, path = "/api/activities/{id}", operation_id = "delete_activity", tag = "leads",
     extensions(("x-role" = json!("staff"))), params(("id" = Uuid, Path)),
     responses((status = 204)))]
-pub(crate) async fn delete_activity(mut cx: Cx<WriteLeads>, PathId(id): PathId, if_match: IfMatch) -> ApiResult {
+pub(crate) async fn delete_activity(
+    mut cx: Cx<WriteLeads>,
+    PathId(id): PathId,
+    if_match: IfMatch,
+) -> ApiResult {
     let own_records_of = cx.actor.own_records_of();
     let version =
         leads::delete_activity(&mut cx.tx, id, own_records_of).await?.ok_or_else(Problem::not_found)?;

@@ -2,14 +2,14 @@
 
 use axum::Extension;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, to_value};
+use serde_json::{Value, json, to_value};
 use shared::{
     auth::WriteLeads,
     db::OnConstraint,
     events::{EventKind, NewEvent, emit},
     http::{
-        ApiResult, Check, Created, Cx, FieldErrors, IfMatch, MultiStatus, Problem, ProblemBody, RequestId, Valid,
-        Versioned, parse_item,
+        ApiResult, Check, Created, Cx, FieldErrors, IfMatch, MultiStatus, Problem, ProblemBody, RequestId,
+        Valid, Versioned, parse_value,
     },
     leads::{self, BatchResult, IDENTITY_TAKEN, Identities, Known, Lead, NewLead, UpdatedLead, Upserted},
 };
@@ -72,7 +72,8 @@ pub(crate) async fn create_leads(
     let now = cx.now();
     let read: Vec<Result<(NewLead, Identities), Problem>> =
         batch.items.into_iter().map(|item| read_item(&cx, item)).collect();
-    let good: Vec<(NewLead, Identities)> = read.iter().filter_map(|item| item.as_ref().ok().cloned()).collect();
+    let good: Vec<(NewLead, Identities)> =
+        read.iter().filter_map(|item| item.as_ref().ok().cloned()).collect();
     let actor = (cx.actor.kind(), Some(cx.actor.id()));
     let made = leads::insert_all(&mut cx.tx, now, &good, actor)
         .await
@@ -113,9 +114,14 @@ pub(crate) async fn create_leads(
         (status = 201, body = Lead, description = "A new lead")))]
 pub(crate) async fn upsert_lead(mut cx: Cx<WriteLeads>, Valid(mut new): Valid<NewLead>) -> ApiResult {
     let now = cx.now();
-    let identities = Identities::normalise(new.email.as_ref(), new.phone.as_ref(), &cx.tx.settings().country)?;
+    let identities =
+        Identities::normalise(new.email.as_ref(), new.phone.as_ref(), &cx.tx.settings().country)?;
     if identities.is_empty() {
-        return Err(Problem::invalid("", "required", "Give an e-mail address or a telephone number to go by."));
+        return Err(Problem::invalid(
+            "",
+            "required",
+            "Give an e-mail address or a telephone number to go by.",
+        ));
     }
     let own_records_of = cx.actor.own_records_of();
     new.owner_id = new.owner_id.or(own_records_of);
@@ -133,8 +139,9 @@ pub(crate) async fn upsert_lead(mut cx: Cx<WriteLeads>, Valid(mut new): Valid<Ne
             cx.commit(Versioned { version: lead.version, answer: created }).await
         }
         Upserted::Updated { previous } => {
-            // Who sees only own records may not take over a colleague's lead by knowing an address.
-            if own_records_of.is_some() && previous.contains_key("ownerId") {
+            // Who sees only own records may not reach a colleague's lead by knowing an address.
+            let owner_before = previous.get("ownerId").cloned().unwrap_or_else(|| json!(lead.owner_id));
+            if own_records_of.is_some_and(|own| owner_before != json!(own)) {
                 return Err(lead_exists(None));
             }
             let updated = UpdatedLead::from_previous(lead, previous)?;
@@ -149,8 +156,9 @@ fn unknown_owner() -> Problem {
 }
 
 fn read_item(cx: &Cx<WriteLeads>, item: Value) -> Result<(NewLead, Identities), Problem> {
-    let mut new: NewLead = parse_item(item)?;
-    let identities = Identities::normalise(new.email.as_ref(), new.phone.as_ref(), &cx.tx.settings().country)?;
+    let mut new: NewLead = parse_value(item)?;
+    let identities =
+        Identities::normalise(new.email.as_ref(), new.phone.as_ref(), &cx.tx.settings().country)?;
     new.owner_id = new.owner_id.or(cx.actor.own_records_of());
     Ok((new, identities))
 }

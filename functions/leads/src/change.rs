@@ -184,7 +184,11 @@ pub(crate) fn concurrent_change() -> Problem {
 }
 
 /// Tells what changed and answers the lead, unless the change may not stand.
-pub(crate) async fn finish<P: Permission>(mut cx: Cx<P>, updated: UpdatedLead, if_match: &IfMatch) -> ApiResult {
+pub(crate) async fn finish<P: Permission>(
+    mut cx: Cx<P>,
+    updated: UpdatedLead,
+    if_match: &IfMatch,
+) -> ApiResult {
     updated.accept(if_match)?;
     let now = cx.now();
     emit(&mut cx.tx, &updated.events(now)?).await?;

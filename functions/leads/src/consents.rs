@@ -14,7 +14,11 @@ use crate::leads::require_lead;
     extensions(("x-role" = json!("staff"))),
     params(("id" = Uuid, Path), ConsentFilter, shared::http::PageParams),
     responses((status = 200, body = Page<Consent>)))]
-pub(crate) async fn list_consents(mut cx: Cx<ReadLeadLedgers>, PathId(id): PathId, query: QueryString) -> ApiResult {
+pub(crate) async fn list_consents(
+    mut cx: Cx<ReadLeadLedgers>,
+    PathId(id): PathId,
+    query: QueryString,
+) -> ApiResult {
     let query: ListQuery<ConsentFilter> = query.list(cx.zone())?;
     require_lead(&mut cx, id).await?;
     let page = leads::list_consents(&mut cx.tx, id, &query).await?;

@@ -6,7 +6,9 @@ use shared::{
     auth::{Permission, ReadLeadLedgers, WriteLeads},
     db::OnConstraint,
     events::{EventKind, NewEvent, emit},
-    http::{ApiResult, Created, Cx, ListQuery, NoContent, Page, PathId, PathIds, Problem, QueryString, Valid},
+    http::{
+        ApiResult, Created, Cx, ListQuery, NoContent, Page, PathId, PathIds, Problem, QueryString, Valid,
+    },
     leads::{self, IDENTITY_TAKEN, Identity, IdentityChange, IdentityFilter, NewIdentity, PRIMARY_TAKEN},
 };
 
@@ -20,7 +22,11 @@ use crate::{
     extensions(("x-role" = json!("staff"))),
     params(("id" = Uuid, Path), IdentityFilter, shared::http::PageParams),
     responses((status = 200, body = Page<Identity>)))]
-pub(crate) async fn list_identities(mut cx: Cx<ReadLeadLedgers>, PathId(id): PathId, query: QueryString) -> ApiResult {
+pub(crate) async fn list_identities(
+    mut cx: Cx<ReadLeadLedgers>,
+    PathId(id): PathId,
+    query: QueryString,
+) -> ApiResult {
     let query: ListQuery<IdentityFilter> = query.list(cx.zone())?;
     require_lead(&mut cx, id).await?;
     let page = leads::list_identities(&mut cx.tx, id, &query).await?;

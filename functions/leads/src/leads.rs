@@ -10,8 +10,11 @@ use shared::{
     auth::{Access, Permission, ReadLeads, Role, Scope, Surface, WriteLeads},
     db::{OnConstraint, TenantTx},
     events::{EventKind, NewEvent, emit},
-    http::{Actor, ApiResult, Created, Cx, ListQuery, Page, PageRequest, PathId, Problem, QueryString, Valid, Versioned},
-    leads::{self, Activity, ActivityFilter, IDENTITY_TAKEN, Identities, Lead, LeadFilter, NewLead},
+    http::{
+        Actor, ApiResult, Created, Cx, FromQuery, ListQuery, Page, PageRequest, PathId, Problem, QueryString,
+        Valid, Versioned,
+    },
+    leads::{self, Activity, IDENTITY_TAKEN, Identities, Lead, LeadConversation, LeadFilter, NewLead},
 };
 use utoipa::ToSchema;
 
@@ -23,6 +26,9 @@ pub(crate) struct LeadDetail {
     /// `expand=activities`: the first page.
     #[serde(skip_serializing_if = "Option::is_none")]
     activities: Option<Page<Activity>>,
+    /// `expand=conversations`: the first page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conversations: Option<Page<LeadConversation>>,
 }
 
 /// Leads, newest first.
@@ -46,7 +52,8 @@ pub(crate) async fn create_lead(mut cx: Cx<WriteLeads>, Valid(mut new): Valid<Ne
     let now = cx.now();
     // Who sees only own records would never see again what was just made.
     new.owner_id = new.owner_id.or(cx.actor.own_records_of());
-    let identities = Identities::normalise(new.email.as_ref(), new.phone.as_ref(), &cx.tx.settings().country)?;
+    let identities =
+        Identities::normalise(new.email.as_ref(), new.phone.as_ref(), &cx.tx.settings().country)?;
     let actor = (cx.actor.kind(), Some(cx.actor.id()));
     let inserted = leads::insert(&mut cx.tx, now, new, &identities, actor).await;
     if inserted.as_ref().is_err_and(|error| error.constraint() == Some(IDENTITY_TAKEN)) {
@@ -70,7 +77,8 @@ pub(crate) async fn already_known(tx: &mut TenantTx, identities: &Identities) ->
 
 /// 409 with the lead that has the address or number.
 pub(crate) fn lead_exists(existing: Option<uuid::Uuid>) -> Problem {
-    let problem = Problem::conflict("lead_exists", "A lead with this e-mail address or telephone number exists.");
+    let problem =
+        Problem::conflict("lead_exists", "A lead with this e-mail address or telephone number exists.");
     match existing {
         Some(id) => problem.with("existingId", id.to_string()),
         None => problem,
@@ -104,7 +112,7 @@ fn require_admin(actor: &Actor) -> ApiResult<()> {
     responses((status = 200, body = LeadDetail)))]
 pub(crate) async fn get_lead(mut cx: Cx<ReadLeads>, PathId(id): PathId, query: QueryString) -> ApiResult {
     let (expand, deleted) = query.read(cx.zone(), |params| {
-        (params.choices("expand", &["activities"]), params.flag("deleted") == Some(true))
+        (params.choices("expand", &["activities", "conversations"]), params.flag("deleted") == Some(true))
     })?;
     let own_records_of = cx.actor.own_records_of();
     let found = if deleted {
@@ -114,17 +122,24 @@ pub(crate) async fn get_lead(mut cx: Cx<ReadLeads>, PathId(id): PathId, query: Q
         leads::find(&mut cx.tx, id, own_records_of).await?
     };
     let Some(lead) = found else {
-        let survivor = leads::find_survivor(&mut cx.tx, id, own_records_of).await?.ok_or_else(Problem::not_found)?;
+        let survivor =
+            leads::find_survivor(&mut cx.tx, id, own_records_of).await?.ok_or_else(Problem::not_found)?;
         let location = format!("/api/leads/{survivor}");
         return cx.commit((StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, location)])).await;
     };
-    let activities = if expand.iter().any(|word| word == "activities") {
-        let first =
-            ListQuery { filter: ActivityFilter::default(), page: PageRequest::first::<ActivityFilter>() };
-        Some(leads::list_activities(&mut cx.tx, id, &first).await?)
-    } else {
-        None
+    let wants = |word: &str| expand.iter().any(|given| given == word);
+    let activities = match first_page(wants("activities")) {
+        Some(first) => Some(leads::list_activities(&mut cx.tx, id, &first).await?),
+        None => None,
+    };
+    let conversations = match first_page(wants("conversations")) {
+        Some(first) => Some(leads::list_conversations(&mut cx.tx, id, &first).await?),
+        None => None,
     };
     let version = lead.version;
-    cx.commit(Versioned { version, answer: Json(LeadDetail { lead, activities }) }).await
+    cx.commit(Versioned { version, answer: Json(LeadDetail { lead, activities, conversations }) }).await
+}
+
+fn first_page<F: FromQuery + Default>(wanted: bool) -> Option<ListQuery<F>> {
+    wanted.then(|| ListQuery { filter: F::default(), page: PageRequest::first::<F>() })
 }

@@ -24,6 +24,7 @@ pub fn api() -> Api {
         .routes(routes!(change::move_lead))
         .routes(routes!(change::add_tags, change::remove_tags))
         .routes(routes!(activities::list_timeline))
+        .routes(routes!(activities::list_conversations))
         .routes(routes!(activities::list_activities, activities::create_activity))
         .routes(routes!(activities::update_activity, activities::delete_activity))
         .routes(routes!(identities::list_identities, identities::create_identity))

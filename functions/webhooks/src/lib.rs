@@ -1,5 +1,7 @@
 //! Webhooks: where providers post, and who is told what happens here.
 
+mod deliveries;
+mod endpoints;
 mod forms;
 mod inbound;
 mod receipts;
@@ -23,4 +25,15 @@ pub fn api() -> Api {
         .routes(routes!(receipts::list_webhook_receipts))
         .routes(routes!(receipts::get_webhook_receipt))
         .routes(routes!(receipts::replay_webhook_receipt))
+        .routes(routes!(endpoints::list_webhook_endpoints, endpoints::create_webhook_endpoint))
+        .routes(routes!(
+            endpoints::get_webhook_endpoint,
+            endpoints::update_webhook_endpoint,
+            endpoints::delete_webhook_endpoint
+        ))
+        .routes(routes!(endpoints::rotate_webhook_endpoint))
+        .routes(routes!(endpoints::test_webhook_endpoint))
+        .routes(routes!(deliveries::list_webhook_deliveries))
+        .routes(routes!(deliveries::redeliver_webhook_deliveries))
+        .routes(routes!(deliveries::list_events))
 }

@@ -17,6 +17,7 @@ use crate::{
         Check, FieldErrors, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, SortField, SortKind,
     },
     ids::new_id,
+    messages::Channel,
     private::Private,
     values::{Line, Word},
 };
@@ -38,21 +39,8 @@ macro_rules! words {
 }
 
 words! {
-    /// A way to reach a person.
-    ConsentChannel:
-    /// E-mail.
-    Email = "email",
-    /// Text messages.
-    Sms = "sms",
-    /// WhatsApp.
-    Whatsapp = "whatsapp",
-    /// Inside the product.
-    InApp = "inApp",
-}
-
-words! {
     /// What a consent is for.
-    Purpose:
+    ConsentPurpose:
     /// Advertising.
     Marketing = "marketing",
     /// What belongs to a purchase or an appointment.
@@ -105,9 +93,9 @@ pub struct Consent {
 pub struct NewConsent {
     /// Needed unless the purpose is health.
     #[serde(default)]
-    pub channel: Option<ConsentChannel>,
+    pub channel: Option<Channel>,
     /// For what.
-    pub purpose: Purpose,
+    pub purpose: ConsentPurpose,
     /// What was said.
     pub state: ConsentState,
     /// Where it was said; `staff` or `api` when left out.
@@ -127,10 +115,10 @@ pub struct NewConsent {
 
 impl NewConsent {
     pub(super) fn check_at(&self, pointer: &str, errors: &mut FieldErrors) {
-        if self.channel.is_none() && self.purpose != Purpose::Health {
+        if self.channel.is_none() && self.purpose != ConsentPurpose::Health {
             errors.add(format!("{pointer}/channel"), "required", "Say by which channel.");
         }
-        if self.channel.is_some() && self.purpose == Purpose::Health {
+        if self.channel.is_some() && self.purpose == ConsentPurpose::Health {
             errors.add(format!("{pointer}/channel"), "not_allowed", "Consent to health data has no channel.");
         }
     }
@@ -160,7 +148,7 @@ impl FromQuery for ConsentFilter {
 
     fn read(params: &mut Params) -> Self {
         Self {
-            channel: params.choices("channel", &["email", "sms", "whatsapp", "inApp"]),
+            channel: params.choices("channel", Channel::WORDS),
             purpose: params.choices("purpose", &["marketing", "transactional", "health"]),
             state: params.choices("state", &["granted", "denied", "revoked"]),
         }
@@ -216,7 +204,7 @@ pub async fn insert_consent(
         tx.tenant(),
         new_id(),
         lead,
-        new.channel.map(ConsentChannel::as_str),
+        new.channel.map(Channel::word),
         new.purpose.as_str(),
         new.state.as_str(),
         new.source.map_or_else(|| default_source(actor.0).to_owned(), Word::into_string),

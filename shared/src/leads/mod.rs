@@ -4,6 +4,7 @@ mod activities;
 mod batch;
 mod bin;
 mod consents;
+mod conversations;
 mod find;
 mod identities;
 mod insert;
@@ -22,15 +23,17 @@ pub use activities::{
 pub use batch::{BatchResult, insert_all};
 pub use bin::{archive, find_archived, restore, rival_of};
 pub use consents::{
-    Consent, ConsentChannel, ConsentFilter, ConsentState, NewConsent, Purpose, insert_consent, insert_consents, list_consents,
+    Consent, ConsentFilter, ConsentPurpose, ConsentState, NewConsent, insert_consent, insert_consents,
+    list_consents,
 };
+pub use conversations::{LeadConversation, LeadConversationFilter, list_conversations};
 pub use find::{exists, find, find_survivor, owner_of, owner_of_identity};
 pub use identities::{
     Identity, IdentityChange, IdentityFilter, IdentityKind, NewIdentity, delete_identity, insert_identity,
     list_identities,
 };
 pub use insert::{IDENTITY_TAKEN, insert};
-pub use list::{LeadFilter, list};
+pub use list::{LeadFilter, explain, list};
 pub use model::{Identities, Lead, MAX_TAGS, NewLead};
 pub use patch::{LeadChange, LeadPatch};
 pub use pipelines::{

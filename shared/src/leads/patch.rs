@@ -9,7 +9,7 @@ use super::model::{check_status, check_tags, read_phone, tag_words};
 use crate::{
     http::{Check, FieldErrors, Patch, Problem},
     private::Private,
-    values::{Email, Line, Phone, Tag, Word, Zone},
+    values::{Email, Line, Locale, Phone, Tag, Word, Zone},
 };
 
 /// A change of a lead: an absent field stays, null clears it, a value sets it.
@@ -66,8 +66,8 @@ pub struct LeadPatch {
     pub timezone: Patch<Zone>,
     /// The person's own language, as in BCP 47.
     #[serde(default)]
-    #[schema(value_type = Option<Line>)]
-    pub locale: Patch<Line>,
+    #[schema(value_type = Option<Locale>)]
+    pub locale: Patch<Locale>,
     /// Tags that come on top.
     #[serde(skip)]
     pub add_tags: Vec<Tag>,
@@ -130,7 +130,7 @@ impl LeadChange {
         change.put("stageId", patch.stage_id.into_parts(), |id| id.to_string());
         change.put("lostReason", patch.lost_reason.into_parts(), Line::into_string);
         change.put("timezone", patch.timezone.into_parts(), Zone::into_string);
-        change.put("locale", patch.locale.into_parts(), Line::into_string);
+        change.put("locale", patch.locale.into_parts(), Locale::into_string);
         change.put_identity("email", patch.email.into_parts(), Email::into_string);
         change.put_identity("phone", phone.into_parts(), Phone::into_string);
         change.put_custom(patch.custom_fields);

@@ -16,6 +16,10 @@ use crate::{
 /// So many attempts are made; the next one quarantines. Claims are counted, so that a receipt that kills its worker is
 /// bounded as well.
 const ATTEMPTS: i32 = 5;
+/// The pause after the first attempt; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// So many attempts may wait for something that is under way.
+const WAITING_ATTEMPTS: i32 = 3;
 /// Longer than the worker may run (60 s), so that a holder whose lease has ended is dead.
 const LEASE_SECONDS: f64 = 75.0;
 
@@ -76,6 +80,12 @@ impl fmt::Debug for Claimed {
 }
 
 impl Claimed {
+    /// Whether waiting may still help: later attempts take what they find.
+    #[must_use]
+    pub const fn is_fresh(&self) -> bool {
+        self.attempts <= WAITING_ATTEMPTS
+    }
+
     /// What the normaliser reads.
     #[must_use]
     pub fn raw(&self) -> Raw<'_> {
@@ -173,7 +183,7 @@ pub async fn settle(
 /// When the database refuses.
 pub async fn put_off(tx: &mut TenantTx, claimed: &Claimed, trouble: &Trouble) -> DbResult<()> {
     let last = claimed.attempts >= ATTEMPTS;
-    let delay = Duration::from_secs(1 << claimed.attempts.clamp(1, 10).saturating_sub(1));
+    let delay = FIRST_PAUSE * 2_u32.pow(u32::try_from(claimed.attempts.clamp(1, 10) - 1).unwrap_or_default());
     sqlx::query!(
         "update webhook_receipts
             set status = case when $6 then 'quarantined' else status end, error_code = $4, error_detail = $5,
