@@ -57,7 +57,7 @@ pub async fn publish(tx: &mut TenantTx, id: Uuid, definition: &Definition, by: O
 }
 
 /// What happens to runs under way while an automation is paused.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum PausePolicy {
     /// They stop at their next step and go on from there.
