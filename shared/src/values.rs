@@ -95,6 +95,10 @@ text_value! {
     /// An ISO 4217 currency, upper case.
     Currency, currency
 }
+text_value! {
+    /// A language, as BCP 47 writes it: `de`, `en-GB`, `zh-Hant-TW`.
+    Locale, locale
+}
 
 fn line(text: &str) -> Result<String, &'static str> {
     let text = text.trim();
@@ -181,6 +185,19 @@ fn currency(text: &str) -> Result<String, &'static str> {
     }
 }
 
+/// The form of a language tag (RFC 5646) without its private and extended parts.
+fn locale(text: &str) -> Result<String, &'static str> {
+    let mut parts = text.split('-');
+    let language = parts.next().unwrap_or_default();
+    let good = (2..=3).contains(&language.len())
+        && language.bytes().all(|byte| byte.is_ascii_lowercase())
+        && parts.all(|part| {
+            (2..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        })
+        && text.len() <= 35;
+    if good { Ok(text.to_owned()) } else { Err("unknown_locale: A language like de or en-GB is expected.") }
+}
+
 /// A telephone number as somebody wrote it; [`Phone::parse`] makes it one that can be dialled.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Phone(String);
@@ -198,6 +215,15 @@ impl Phone {
             return Err(REFUSED);
         }
         Ok(Self(number.format().mode(phonenumber::Mode::E164).to_string()))
+    }
+
+    /// Takes a number as a telephone network tells it: in E.164, and real because somebody called or wrote from it, even
+    /// where the numbering plans that we know do not have it yet.
+    #[must_use]
+    pub fn from_network(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix('+')?;
+        let fits = (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+        (fits && !digits.starts_with('0')).then(|| Self(text.to_owned()))
     }
 
     /// The number in E.164.

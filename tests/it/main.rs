@@ -8,9 +8,11 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    unreachable_pub,
     reason = "a test that meets what it did not expect has failed, and says where"
 )]
 
+mod auth;
 mod contract;
 mod lambda;
 mod leads;

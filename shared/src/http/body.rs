@@ -8,6 +8,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header, request::Parts};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 
 use super::{FieldError, FieldErrors, Problem};
@@ -52,7 +53,11 @@ impl<S: Send + Sync, T: DeserializeOwned + Check + Default> FromRequest<S> for V
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let empty = request.extensions().get::<RawBody>().is_none_or(|body| body.0.is_empty());
-        if empty { Ok(Self(T::default())) } else { Valid::from_request(request, state).await.map(|body| Self(body.0)) }
+        if empty {
+            Ok(Self(T::default()))
+        } else {
+            Valid::from_request(request, state).await.map(|body| Self(body.0))
+        }
     }
 }
 
@@ -60,8 +65,15 @@ impl<S: Send + Sync, T: DeserializeOwned + Check + Default> FromRequest<S> for V
 ///
 /// # Errors
 /// 400 for what is no JSON, 422 with pointers for the rest.
-pub(crate) fn parse<T: DeserializeOwned + Check>(bytes: &[u8]) -> Result<T, Problem> {
-    let value = parse_strict(bytes).map_err(refuse)?;
+pub fn parse<T: DeserializeOwned + Check>(bytes: &[u8]) -> Result<T, Problem> {
+    parse_value(parse_strict(bytes).map_err(refuse)?)
+}
+
+/// Parses one item of a batch, so that a bad one fails alone. Pointers begin at the item.
+///
+/// # Errors
+/// 422 with pointers.
+pub fn parse_value<T: DeserializeOwned + Check>(value: serde_json::Value) -> Result<T, Problem> {
     let body: T = serde_path_to_error::deserialize(value).map_err(|error| locate(&error))?;
     let mut errors = FieldErrors::default();
     body.check(&mut errors);

@@ -8,7 +8,7 @@
 use std::marker::PhantomData;
 
 use axum::{
-    extract::{FromRequestParts, MatchedPath},
+    extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
@@ -178,7 +178,19 @@ impl<P: Permission> FromRequestParts<App> for Cx<P> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
         let now = clock::now();
-        let OpenCx { mut tx, actor } = authenticate(parts, app, now).await?;
+        let open = authenticate(parts, app, now).await?;
+        Self::admit(parts, app, now, open).await
+    }
+}
+
+impl<P: Permission> Cx<P> {
+    /// Lets an authenticated caller in: role or scope, suspension, idempotency key.
+    pub(super) async fn admit(
+        parts: &Parts,
+        app: &App,
+        now: DateTime<Utc>,
+        OpenCx { mut tx, actor }: OpenCx,
+    ) -> Result<Self, Refusal> {
         if let Some(witness) = parts.extensions.get::<Witness>() {
             witness.saw(tx.tenant_id());
         }
@@ -186,10 +198,10 @@ impl<P: Permission> FromRequestParts<App> for Cx<P> {
         if tx.settings().suspended && parts.method != Method::GET && !P::WHEN_SUSPENDED {
             return Err(Refusal::Problem(suspended()));
         }
-        let claim = match claim_key(parts, &actor)? {
+        let claim = match claim_key(parts)? {
             Some((route, key)) => {
                 let body = parts.extensions.get::<RawBody>().cloned().unwrap_or_default();
-                Some(Claim::take(&mut tx, &actor, route, key, &body.0).await?)
+                Some(Claim::take(&mut tx, app, &actor, route, key, &body.0).await?)
             }
             None => None,
         };
@@ -206,7 +218,7 @@ fn suspended() -> Problem {
     )
 }
 
-fn claim_key(parts: &Parts, actor: &Actor) -> Result<Option<(String, String)>, Problem> {
+fn claim_key(parts: &Parts) -> Result<Option<(String, String)>, Problem> {
     let Some(header) = parts.headers.get("idempotency-key").filter(|_| parts.method == Method::POST) else {
         return Ok(None);
     };
@@ -216,14 +228,12 @@ fn claim_key(parts: &Parts, actor: &Actor) -> Result<Option<(String, String)>, P
             "Idempotency-Key takes 1 to 255 visible ASCII characters.",
         )
     })?;
-    let template = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    tracing::trace!(caller = %actor.id(), template, "idempotency key");
     // The path itself, not its template: the same key on another resource is another request.
     Ok(Some((format!("POST {}", parts.uri.path()), key.to_owned())))
 }
 
 /// Opens the transaction that the `Authorization` header proves a right to.
-async fn authenticate(parts: &Parts, app: &App, now: DateTime<Utc>) -> Result<OpenCx, Problem> {
+pub(super) async fn authenticate(parts: &Parts, app: &App, now: DateTime<Utc>) -> Result<OpenCx, Problem> {
     let token = bearer(parts).ok_or_else(Problem::unauthorized)?;
     if token.starts_with("wsk_") || token.starts_with("wpk_") {
         by_key(token, app).await
@@ -232,7 +242,7 @@ async fn authenticate(parts: &Parts, app: &App, now: DateTime<Utc>) -> Result<Op
     }
 }
 
-fn bearer(parts: &Parts) -> Option<&str> {
+pub(super) fn bearer(parts: &Parts) -> Option<&str> {
     let mut headers = parts.headers.get_all(header::AUTHORIZATION).iter();
     let (Some(header), None) = (headers.next(), headers.next()) else { return None };
     let (scheme, token) = header.to_str().ok()?.split_once(' ')?;

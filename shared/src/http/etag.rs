@@ -11,7 +11,7 @@ pub(super) fn value(version: i64) -> HeaderValue {
 }
 
 /// The version that the caller last saw, from `If-Match`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct IfMatch(Option<String>);
 
 impl IfMatch {

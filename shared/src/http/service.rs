@@ -1,12 +1,12 @@
 //! From a function's routes to a service: the law around them, health beside them.
 
 use axum::Router;
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{Problem, common, law};
-use crate::app::App;
+use crate::{app::App, webhooks::sources::may_post};
 
 /// A function's routes together with their description.
 pub type Api = OpenApiRouter<App>;
@@ -29,12 +29,20 @@ pub fn service(api: Api, app: App) -> Router {
         .with_state(app)
 }
 
-/// Browsers may call from the configured origins. No cookies anywhere, so no credentials mode.
+/// Browsers may call from the configured origins, and post forms from those of the form. No cookies anywhere, so no
+/// credentials mode.
 fn cors(app: &App) -> CorsLayer {
     let origins: Vec<HeaderValue> =
         app.config.cors_origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+    let app = app.clone();
+    let allowed = move |origin: HeaderValue, request: &Parts| {
+        let listed = origins.contains(&origin);
+        let (app, path) = (app.clone(), request.uri.path().to_owned());
+        let preflight = request.method == Method::OPTIONS;
+        async move { listed || may_post(&app, &path, &origin, preflight).await }
+    };
     CorsLayer::new()
-        .allow_origin(AllowOrigin::list(origins))
+        .allow_origin(AllowOrigin::async_predicate(allowed))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers([
             header::AUTHORIZATION,

@@ -3,7 +3,11 @@
 //! Customers choose the targets of webhooks, so a target may not lie inside our own network. In Lambda the runtime API
 //! and the credentials endpoint sit on loopback and link-local addresses, which makes this the main wall.
 
+mod client;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+pub use client::{Answer, OutboundClient, OutboundError};
 
 /// Whether an address belongs to the public internet (IANA special-purpose address registries).
 #[must_use]
