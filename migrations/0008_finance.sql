@@ -126,6 +126,7 @@ create table invoices (
     subtotal bigint not null default 0,          -- Σ net before the document discount
     discount_total bigint not null default 0,
     tax_total bigint not null default 0,
+    tip bigint not null default 0,               -- till: given on top, part of the total
     total bigint not null default 0,
     paid_total bigint not null default 0,        -- what payments and credit notes settled
     balance bigint not null generated always as (total - paid_total) stored,
@@ -161,7 +162,7 @@ create table invoices (
     constraint invoices_discount_check check (discount_amount is null or discount_percent is null),
     constraint invoices_discount_amount_check check (discount_amount >= 0),
     constraint invoices_discount_percent_check check (discount_percent between 0 and 100),
-    constraint invoices_total_check check (total >= 0),
+    constraint invoices_total_check check (total >= 0 and tip >= 0 and total = subtotal - discount_total + tax_total + tip),
     constraint invoices_paid_total_check check (paid_total between 0 and total)
 );
 create index invoices_tenant_id_created_at_idx on invoices (tenant_id, created_at, id);
@@ -191,6 +192,7 @@ create table invoice_lines (
     net bigint not null,
     tax bigint not null,
     gross bigint not null,
+    discount_share bigint not null default 0,    -- this line's part of the document's discount, which `net` still contains
     returned_quantity numeric(18, 6) not null default 0, -- till: brought back so far
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
@@ -201,10 +203,29 @@ create table invoice_lines (
     constraint invoice_lines_quantity_check check (quantity > 0),
     constraint invoice_lines_discount_check check (discount_amount is null or discount_percent is null),
     constraint invoice_lines_gross_check check (gross = net + tax),
+    constraint invoice_lines_discount_share_check check (discount_share between 0 and net),
     constraint invoice_lines_returned_quantity_check check (returned_quantity between 0 and quantity)
 );
 create index invoice_lines_tenant_id_item_id_idx on invoice_lines (tenant_id, item_id) where item_id is not null;
 call protect_tenant_table('invoice_lines');
+
+-- A document's lines as the API shows them, so that the list, the detail and the events cannot tell them differently.
+create function invoice_lines_shape(p_tenant uuid, p_invoice uuid) returns jsonb
+    language sql stable
+    set search_path = pg_catalog, public, pg_temp
+as $$
+    select coalesce(jsonb_agg(jsonb_build_object(
+        'id', l.id, 'description', l.description, 'itemId', l.item_id, 'quantity', trim_scale(l.quantity)::text,
+        'unitPrice', l.unit_price,
+        'discount', case when l.discount_amount is not null then jsonb_build_object('amount', l.discount_amount)
+                         when l.discount_percent is not null
+                         then jsonb_build_object('percent', trim_scale(l.discount_percent)::text) end,
+        'taxRateIds', to_jsonb(l.tax_rate_ids), 'taxes', l.taxes, 'net', l.net, 'tax', l.tax, 'gross', l.gross,
+        'returnedQuantity', trim_scale(l.returned_quantity)::text
+    ) order by l.position), '[]')
+    from invoice_lines l where l.tenant_id = p_tenant and l.invoice_id = p_invoice
+$$;
+grant execute on function invoice_lines_shape(uuid, uuid) to wellspring_app, wellspring_readonly;
 
 -- A till from opening to closing. What should be in the drawer is computed from its movements and cash sales.
 create table pos_shifts (

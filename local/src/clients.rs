@@ -10,7 +10,11 @@ use axum::{
 use shared::http::ClientIp;
 
 /// Notes the peer's address where the law of the API looks for it.
-pub(crate) async fn note_address(ConnectInfo(peer): ConnectInfo<SocketAddr>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn note_address(
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     request.extensions_mut().insert(ClientIp(peer.ip()));
     next.run(request).await
 }

@@ -24,7 +24,12 @@ pub fn values(
         ("JWT_SIGNING_KEYS".to_owned(), kept_key(dir, "jwt-signing-key")?),
         ("SECRET_BOX_KEYS".to_owned(), kept_key(dir, "secret-box-key")?),
     ]);
-    values.extend(given.iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name.clone(), value.clone())));
+    values.extend(
+        given
+            .iter()
+            .filter(|(_, value)| !value.is_empty())
+            .map(|(name, value)| (name.clone(), value.clone())),
+    );
     values.insert("DATABASE_URL".to_owned(), database_url.to_owned());
     Ok(values)
 }
@@ -65,7 +70,8 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
 /// # Errors
 /// When the URL is none.
 pub fn as_role(owner_url: &str, role: &str, password: Option<&str>) -> io::Result<String> {
-    let refused = || io::Error::other("DATABASE_URL is not of the form postgres://user:password@host:port/database");
+    let refused =
+        || io::Error::other("DATABASE_URL is not of the form postgres://user:password@host:port/database");
     let mut url = Url::parse(owner_url).map_err(|_| refused())?;
     url.set_username(role).and_then(|()| url.set_password(password)).map_err(|()| refused())?;
     Ok(url.into())

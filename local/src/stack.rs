@@ -64,8 +64,9 @@ impl Stack {
     /// When any part cannot start.
     pub async fn start(options: Options) -> Result<Self, StackError> {
         // First, so that a taken port is said before anything is changed.
-        let listener =
-            TcpListener::bind(options.address).await.map_err(|error| StackError::Listen(options.address, error))?;
+        let listener = TcpListener::bind(options.address)
+            .await
+            .map_err(|error| StackError::Listen(options.address, error))?;
         let address = listener.local_addr().map_err(|error| StackError::Listen(options.address, error))?;
         migrate(&options.owner_url).await?;
         let (app, inboxes) = app(options.values)?;
@@ -77,7 +78,8 @@ impl Stack {
         }
         tasks.spawn(workers::serve_schedule(app.clone(), "sweep", options.sweep_every, sweep::tick));
         tasks.spawn(workers::serve_schedule(app.clone(), "nightly", options.nightly_every, nightly::tick));
-        let router = service(functions::all(), app.clone()).layer(axum::middleware::from_fn(clients::note_address));
+        let router =
+            service(functions::all(), app.clone()).layer(axum::middleware::from_fn(clients::note_address));
         tasks.spawn(async move {
             let service = router.into_make_service_with_connect_info::<SocketAddr>();
             if let Err(error) = axum::serve(listener, service).await {

@@ -56,10 +56,11 @@ async fn applied(conn: &mut sqlx::PgConnection) -> Result<usize, MigrateError> {
 pub async fn allow_login(owner_url: &str, password: &str) -> Result<(), MigrateError> {
     let mut conn = PgConnectOptions::from_str(owner_url)?.disable_statement_logging().connect().await?;
     // `alter role` takes no parameters; quote_literal makes the statement safe.
-    let statement: String = sqlx::query_scalar("select format('alter role wellspring_app password %L', $1::text)")
-        .bind(password)
-        .fetch_one(&mut conn)
-        .await?;
+    let statement: String =
+        sqlx::query_scalar("select format('alter role wellspring_app password %L', $1::text)")
+            .bind(password)
+            .fetch_one(&mut conn)
+            .await?;
     conn.execute(sqlx::raw_sql(&statement)).await?;
     conn.close().await?;
     Ok(())

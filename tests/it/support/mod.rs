@@ -1,7 +1,7 @@
 //! The harness: one stack for all tests, a tenant for each.
 
 mod client;
-mod tenant;
+pub mod tenant;
 mod wait;
 
 use std::{
@@ -28,7 +28,29 @@ pub struct Running {
     /// The variables that the functions were given.
     pub values: std::collections::HashMap<String, String>,
     /// Dropped only when the process ends; the cluster's supervisor then stops the server.
-    _cluster: Cluster,
+    cluster: Cluster,
+}
+
+impl Running {
+    /// Another database with the schema, for tests that must be alone with it.
+    pub async fn create_database(&self, name: &str) {
+        // Roles belong to the whole server, so two migrations at once would meet.
+        static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+        let _turn = ONE_AT_A_TIME.lock().await;
+        self.cluster.create_database(name).expect("a database is made");
+        shared::db::migrate(&self.cluster.owner_url(name)).await.expect("the schema is made");
+    }
+
+    /// The runtime role's URL of a database.
+    pub fn app_url_of(&self, database: &str) -> String {
+        settings::as_role(&self.cluster.owner_url(database), "wellspring_app", None)
+            .expect("the owner's URL is a URL")
+    }
+
+    /// Runs SQL as the schema's owner.
+    pub fn execute(&self, database: &str, sql: &str) {
+        self.cluster.execute(database, sql).expect("the statement runs");
+    }
 }
 
 /// The stack that all tests share, started by whichever comes first.
@@ -50,7 +72,8 @@ fn start() -> Running {
     let owner_url = cluster.owner_url(DATABASE);
     let app_url = settings::as_role(&owner_url, "wellspring_app", None).expect("the owner's URL is a URL");
     // The public address must be known before the port is; signatures of some providers cover it.
-    let values = settings::values(&dir, &app_url, 3000, &std::collections::HashMap::new()).expect("keys are made");
+    let values =
+        settings::values(&dir, &app_url, 3000, &std::collections::HashMap::new()).expect("keys are made");
     let (given, listening) = std::sync::mpsc::channel();
     let options = Options {
         owner_url: owner_url.clone(),
@@ -61,7 +84,8 @@ fn start() -> Running {
     };
     // Each test has a runtime of its own, which ends with it; the stack needs one that stays.
     std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime starts");
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime starts");
         runtime.block_on(async {
             let stack = Stack::start(options).await.expect("the stack starts");
             given.send(stack.address).expect("the harness waits for the address");
@@ -69,5 +93,5 @@ fn start() -> Running {
         });
     });
     let address = listening.recv().expect("the stack listens");
-    Running { base: format!("http://{address}"), owner_url, app_url, values, _cluster: cluster }
+    Running { base: format!("http://{address}"), owner_url, app_url, values, cluster }
 }

@@ -42,7 +42,8 @@ impl Tenant {
     /// A colleague of the given role, signed in.
     pub async fn colleague(&self, role: &str) -> Client {
         let email = unique_email(role);
-        let user = json!({"name": format!("Some {role}"), "email": email, "role": role, "password": PASSWORD});
+        let user =
+            json!({"name": format!("Some {role}"), "email": email, "role": role, "password": PASSWORD});
         self.owner.post("/api/users", user).await.expect(201);
         let login = json!({"email": email, "password": PASSWORD});
         let session = Client::anonymous().post("/api/auth/login", login).await.expect(200);
