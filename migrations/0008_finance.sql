@@ -126,6 +126,7 @@ create table invoices (
     subtotal bigint not null default 0,          -- Σ net before the document discount
     discount_total bigint not null default 0,
     tax_total bigint not null default 0,
+    tip bigint not null default 0,               -- till: given on top, part of the total
     total bigint not null default 0,
     paid_total bigint not null default 0,        -- what payments and credit notes settled
     balance bigint not null generated always as (total - paid_total) stored,
@@ -161,7 +162,7 @@ create table invoices (
     constraint invoices_discount_check check (discount_amount is null or discount_percent is null),
     constraint invoices_discount_amount_check check (discount_amount >= 0),
     constraint invoices_discount_percent_check check (discount_percent between 0 and 100),
-    constraint invoices_total_check check (total >= 0),
+    constraint invoices_total_check check (total >= 0 and tip >= 0 and total = subtotal - discount_total + tax_total + tip),
     constraint invoices_paid_total_check check (paid_total between 0 and total)
 );
 create index invoices_tenant_id_created_at_idx on invoices (tenant_id, created_at, id);

@@ -14,6 +14,7 @@ pub mod conditions;
 pub mod config;
 pub mod crypto;
 pub mod db;
+pub mod demo;
 pub mod events;
 pub mod export;
 pub mod finance;

@@ -17,8 +17,8 @@ use crate::{
 /// # Errors
 /// When the database refuses.
 pub async fn due(tx: &mut SystemTx, horizon: Duration, per_tenant: i32, limit: i32) -> DbResult<Vec<Hint>> {
-    let horizon =
-        PgInterval::try_from(horizon).map_err(|_| DbError::Defect("the horizon is no interval".to_owned()))?;
+    let horizon = PgInterval::try_from(horizon)
+        .map_err(|_| DbError::Defect("the horizon is no interval".to_owned()))?;
     // Not a checked macro: checking asks for the plan, and the schema's owner may not execute what only the runtime may.
     let rows: Vec<(String, Uuid, Uuid, i32)> =
         sqlx::query_as("select kind, tenant_id, id, due_in_seconds from sweep_due($1, $2, $3)")

@@ -130,9 +130,9 @@ async fn note(
     after: Option<&Metric>,
     request: &RequestId,
 ) -> Result<(), Problem> {
-    let (kind, id, object) = (cx.actor.kind(), cx.actor.id(), before.id.to_string());
     let (old, new) = (audit::state_hash(before), after.and_then(audit::state_hash));
-    audit::append(&mut cx.tx, kind, Some(id), action, "metric", Some(&object), old, new, Some(&request.0)).await?;
+    let entry = audit::Entry::by(&cx.actor, action, "metric", before.id).change(old, new).request(&request.0);
+    audit::append(&mut cx.tx, &entry).await?;
     Ok(())
 }
 

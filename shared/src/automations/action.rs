@@ -2,10 +2,14 @@
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use utoipa::{PartialSchema, openapi::{RefOr, schema::Schema}};
+use utoipa::{
+    PartialSchema,
+    openapi::{RefOr, schema::Schema},
+};
 
 use super::steps::{
-    AssignOwner, Branch, CreateActivity, Exit, MoveStage, Notify, SendMessage, Split, Tags, UpdateLead, Wait, Webhook,
+    AssignOwner, Branch, CreateActivity, Exit, MoveStage, Notify, SendMessage, Split, Tags, UpdateLead, Wait,
+    Webhook,
 };
 use crate::http::{FieldError, locate_field};
 

@@ -92,7 +92,19 @@ fn trigger(word: &'static str, subject: &str) -> TriggerEntry {
 fn payload_schema(subject: &str) -> Value {
     let fields: &[&str] = match subject {
         "lead" => &[
-            "status", "source", "firstName", "lastName", "name", "email", "phone", "ownerId", "stageId", "tags", "customFields", "score", "tag",
+            "status",
+            "source",
+            "firstName",
+            "lastName",
+            "name",
+            "email",
+            "phone",
+            "ownerId",
+            "stageId",
+            "tags",
+            "customFields",
+            "score",
+            "tag",
         ],
         "message" => &["conversationId", "leadId", "direction", "channel", "status", "subject", "body"],
         "invoice" => &["number", "status", "leadId", "currency", "total", "balance", "dueDate"],

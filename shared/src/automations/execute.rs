@@ -68,8 +68,11 @@ pub async fn execute(
     request: &Execute,
     own_records_of: Option<Uuid>,
 ) -> DbResult<Executed> {
-    let asked: Vec<Option<Uuid>> =
-        if request.lead_ids.is_empty() { vec![None] } else { request.lead_ids.iter().copied().map(Some).collect() };
+    let asked: Vec<Option<Uuid>> = if request.lead_ids.is_empty() {
+        vec![None]
+    } else {
+        request.lead_ids.iter().copied().map(Some).collect()
+    };
     let rows = sqlx::query!(
         r#"with asked as (
                select distinct a.id, (a.id is null or l.id is not null) as known

@@ -132,14 +132,26 @@ impl Definition {
         self.check_reentry(&mut problems);
         let goal = read_condition(self.goal.as_ref(), "/goal", &mut problems);
         if self.caps.as_ref().is_some_and(|caps| caps.as_object().is_none_or(|caps| !caps.is_empty())) {
-            problems.push(GraphProblem::at("/caps", "unsupported_caps", "Limits of single automations are not offered."));
+            problems.push(GraphProblem::at(
+                "/caps",
+                "unsupported_caps",
+                "Limits of single automations are not offered.",
+            ));
         }
         if self.steps.len() > MAX_STEPS {
-            problems.push(GraphProblem::at("/steps", "too_many_values", "An automation has at most 200 steps."));
+            problems.push(GraphProblem::at(
+                "/steps",
+                "too_many_values",
+                "An automation has at most 200 steps.",
+            ));
             return Err(problems);
         }
-        let steps: Vec<Option<Step>> =
-            self.steps.iter().enumerate().map(|(place, step)| read_step(place, step, &mut problems)).collect();
+        let steps: Vec<Option<Step>> = self
+            .steps
+            .iter()
+            .enumerate()
+            .map(|(place, step)| read_step(place, step, &mut problems))
+            .collect();
         validate::check_links(&self.steps, &steps, &mut problems);
         let all: Option<Vec<Step>> = steps.into_iter().collect();
         let (Some(trigger), Some(steps)) = (trigger, all) else { return Err(problems) };
@@ -152,7 +164,10 @@ impl Definition {
 
     fn read_trigger(&self, problems: &mut Vec<GraphProblem>) -> Option<Trigger> {
         let mut plain = self.trigger.clone();
-        let filter = plain.as_object_mut().and_then(|trigger| trigger.remove("filter")).filter(|filter| !filter.is_null());
+        let filter = plain
+            .as_object_mut()
+            .and_then(|trigger| trigger.remove("filter"))
+            .filter(|filter| !filter.is_null());
         let read = serde_path_to_error::deserialize::<_, Trigger>(plain);
         let filter = read_condition(filter.as_ref(), "/trigger/filter", problems);
         let trigger = match read {
@@ -173,8 +188,14 @@ impl Definition {
         let Some(reentry) = &self.reentry else { return };
         match serde_path_to_error::deserialize::<_, Reentry>(reentry.clone()) {
             Err(error) => problems.push(GraphProblem::below("/reentry", None, locate_field(&error))),
-            Ok(Reentry { mode: ReentryMode::Window, days }) if days.is_none_or(|days| !(1..=3_660).contains(&days)) => {
-                problems.push(GraphProblem::at("/reentry/days", "required", "Say how many days the window has, 1 to 3660."));
+            Ok(Reentry { mode: ReentryMode::Window, days })
+                if days.is_none_or(|days| !(1..=3_660).contains(&days)) =>
+            {
+                problems.push(GraphProblem::at(
+                    "/reentry/days",
+                    "required",
+                    "Say how many days the window has, 1 to 3660.",
+                ));
             }
             Ok(Reentry { mode, days: Some(_) }) if mode != ReentryMode::Window => {
                 problems.push(GraphProblem::at("/reentry/days", "unknown_field", "Only a window has days."));
@@ -236,7 +257,8 @@ impl Step {
 
     /// The steps that this one names, with the field that names them.
     pub(super) fn links<'a>(&'a self) -> Vec<(String, &'a str)> {
-        let named = |field: &'static str, id: &'a Option<String>| id.as_deref().map(|id| (field.to_owned(), id));
+        let named =
+            |field: &'static str, id: &'a Option<String>| id.as_deref().map(|id| (field.to_owned(), id));
         let mut links: Vec<(String, &str)> = named("next", &self.next).into_iter().collect();
         match &self.action {
             Action::SendMessage(send) => links.extend(named("onError", &send.on_error)),
@@ -247,7 +269,13 @@ impl Step {
                 links.extend(named("else", &branch.otherwise));
             }
             Action::Split(split) => {
-                links.extend(split.ways.iter().enumerate().map(|(i, way)| (format!("ways/{i}/then"), way.then.as_str())));
+                links.extend(
+                    split
+                        .ways
+                        .iter()
+                        .enumerate()
+                        .map(|(i, way)| (format!("ways/{i}/then"), way.then.as_str())),
+                );
             }
             _ => {}
         }
@@ -256,7 +284,11 @@ impl Step {
 }
 
 /// A condition whose own check has found nothing.
-fn read_condition(value: Option<&Value>, pointer: &str, problems: &mut Vec<GraphProblem>) -> Option<Condition> {
+fn read_condition(
+    value: Option<&Value>,
+    pointer: &str,
+    problems: &mut Vec<GraphProblem>,
+) -> Option<Condition> {
     match serde_json::from_value::<Condition>(value?.clone()) {
         Ok(condition) => {
             problems.extend(validate::condition_problems(&condition, pointer, None));
@@ -273,7 +305,10 @@ fn read_condition(value: Option<&Value>, pointer: &str, problems: &mut Vec<Graph
 fn read_step(place: usize, step: &Value, problems: &mut Vec<GraphProblem>) -> Option<Step> {
     let pointer = format!("/steps/{place}");
     let mut refuse = |field: &str, id: Option<&str>, code: &'static str, detail: String| {
-        problems.push(GraphProblem { step_id: id.map(str::to_owned), ..GraphProblem::at(format!("{pointer}{field}"), code, detail) });
+        problems.push(GraphProblem {
+            step_id: id.map(str::to_owned),
+            ..GraphProblem::at(format!("{pointer}{field}"), code, detail)
+        });
     };
     let Some(mut fields) = step.as_object().cloned() else {
         refuse("", None, "wrong_type", "A step is an object.".to_owned());
@@ -282,7 +317,12 @@ fn read_step(place: usize, step: &Value, problems: &mut Vec<GraphProblem>) -> Op
     let id = match fields.remove("id") {
         Some(Value::String(id)) if is_id(&id) => id,
         Some(_) => {
-            refuse("/id", None, "invalid_word", "Letters, digits, `_` and `-` are taken, 60 at most.".to_owned());
+            refuse(
+                "/id",
+                None,
+                "invalid_word",
+                "Letters, digits, `_` and `-` are taken, 60 at most.".to_owned(),
+            );
             return None;
         }
         None => {
@@ -304,7 +344,12 @@ fn read_step(place: usize, step: &Value, problems: &mut Vec<GraphProblem>) -> Op
     };
     match Action::parse(&word, fields) {
         None => {
-            refuse("/type", Some(&id), "unsupported_step", format!("There is no kind of step `{word}`; see the catalogue."));
+            refuse(
+                "/type",
+                Some(&id),
+                "unsupported_step",
+                format!("There is no kind of step `{word}`; see the catalogue."),
+            );
             None
         }
         Some(Err(error)) => {
@@ -320,5 +365,6 @@ fn read_step(place: usize, step: &Value, problems: &mut Vec<GraphProblem>) -> Op
 }
 
 fn is_id(id: &str) -> bool {
-    (1..=60).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+    (1..=60).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
 }

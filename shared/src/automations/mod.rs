@@ -24,7 +24,10 @@ pub use graph::{Definition, GRAPH_SCHEMA, Graph, MANUAL, Reentry, ReentryMode, S
 pub use model::{Automation, AutomationPatch, NewAutomation, Version};
 pub use publish::{PausePolicy, archive, pause, publish, resume, versions};
 pub use references::missing_references;
-pub use runs::{Retry, RetryFrom, RetryVersion, Run, RunError, RunFilter, RunStep, cancel, find as find_run, list as list_runs, retry};
+pub use runs::{
+    Retry, RetryFrom, RetryVersion, Run, RunError, RunFilter, RunStep, cancel, find as find_run,
+    list as list_runs, retry,
+};
 pub use settled::{Outcome, effect_settled};
 pub use stats::{Stats, StepStats, stats};
 pub use store::{AutomationFilter, find, find_for_update, insert, list, update};

@@ -19,7 +19,12 @@ use crate::{
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn publish(tx: &mut TenantTx, id: Uuid, definition: &Definition, by: Option<Uuid>) -> DbResult<Option<Automation>> {
+pub async fn publish(
+    tx: &mut TenantTx,
+    id: Uuid,
+    definition: &Definition,
+    by: Option<Uuid>,
+) -> DbResult<Option<Automation>> {
     let (graph, hash) = definition.to_graph();
     let automation = query_automations!(
         "with current as (
@@ -57,7 +62,7 @@ pub async fn publish(tx: &mut TenantTx, id: Uuid, definition: &Definition, by: O
 }
 
 /// What happens to runs under way while an automation is paused.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum PausePolicy {
     /// They stop at their next step and go on from there.

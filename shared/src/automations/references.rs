@@ -2,11 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{
-    action::Action,
-    graph::Graph,
-    validate::GraphProblem,
-};
+use super::{action::Action, graph::Graph, validate::GraphProblem};
 use crate::db::{DbResult, TenantTx};
 
 struct Reference<'a> {
@@ -41,7 +37,11 @@ pub async fn missing_references(tx: &mut TenantTx, graph: &Graph) -> DbResult<Ve
     )
     .fetch_all(tx.conn())
     .await?;
-    let missing = references.into_iter().zip(known).filter(|(_, known)| !known).map(|(reference, _)| problem(&reference));
+    let missing = references
+        .into_iter()
+        .zip(known)
+        .filter(|(_, known)| !known)
+        .map(|(reference, _)| problem(&reference));
     Ok(missing.collect())
 }
 

@@ -111,7 +111,8 @@ struct Row {
 
 impl From<Row> for Run {
     fn from(row: Row) -> Self {
-        let error = row.error_code.map(|code| RunError { code, message: row.error_message, step: row.error_step });
+        let error =
+            row.error_code.map(|code| RunError { code, message: row.error_message, step: row.error_step });
         Self {
             id: row.id,
             status: row.status,
@@ -147,7 +148,8 @@ pub struct RunFilter {
 }
 
 impl FromQuery for RunFilter {
-    const SORTS: &'static [SortField] = &[SortField { word: "createdAt", column: "created_at", kind: SortKind::Time }];
+    const SORTS: &'static [SortField] =
+        &[SortField { word: "createdAt", column: "created_at", kind: SortKind::Time }];
 
     fn read(params: &mut Params) -> Self {
         let (from, to) = params.range();
@@ -165,7 +167,11 @@ impl FromQuery for RunFilter {
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn list(tx: &mut TenantTx, query: &ListQuery<RunFilter>, own_records_of: Option<Uuid>) -> DbResult<Page<Run>> {
+pub async fn list(
+    tx: &mut TenantTx,
+    query: &ListQuery<RunFilter>,
+    own_records_of: Option<Uuid>,
+) -> DbResult<Page<Run>> {
     let mut select = QueryBuilder::new(
         "select r.id, r.status, r.automation_id, r.version, r.lead_id, r.current_step, r.wake_at, r.error_code,
                 r.error_message, r.error_step, r.exit_reason, r.created_at, r.started_at, r.finished_at

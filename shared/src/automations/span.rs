@@ -6,8 +6,8 @@ use chrono::{DateTime, Days, Duration, Months, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use utoipa::{
-    ToSchema,
     __dev::ComposeSchema,
+    ToSchema,
     openapi::{RefOr, schema::Schema},
 };
 
@@ -34,7 +34,9 @@ impl Span {
         let mut at = from;
         if self.months > 0 || self.days > 0 {
             let local = from.with_timezone(&zone).naive_local();
-            let moved = local.checked_add_months(Months::new(self.months))?.checked_add_days(Days::new(self.days.into()))?;
+            let moved = local
+                .checked_add_months(Months::new(self.months))?
+                .checked_add_days(Days::new(self.days.into()))?;
             at = resolve(moved, zone)?;
         }
         at.checked_add_signed(Duration::seconds(self.seconds))
@@ -128,7 +130,22 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for text in ["", "P", "PT", "P1", "PT0S", "1D", "P-1D", "P1H", "PT1D", "P1D2W", "P1.5D", "P999999999999D", "P11Y", "PT1S1"] {
+        for text in [
+            "",
+            "P",
+            "PT",
+            "P1",
+            "PT0S",
+            "1D",
+            "P-1D",
+            "P1H",
+            "PT1D",
+            "P1D2W",
+            "P1.5D",
+            "P999999999999D",
+            "P11Y",
+            "PT1S1",
+        ] {
             assert!(Span::try_from(text.to_owned()).is_err(), "{text}");
         }
     }

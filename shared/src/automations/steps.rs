@@ -119,7 +119,11 @@ impl TryFrom<String> for Kind {
         let fits = (1..=40).contains(&text.len())
             && text.starts_with(|c: char| c.is_ascii_lowercase())
             && text.bytes().all(|byte| byte.is_ascii_alphabetic());
-        if fits { Ok(Self(text)) } else { Err("invalid_word: Letters are taken, 40 at most, the first in lower case.") }
+        if fits {
+            Ok(Self(text))
+        } else {
+            Err("invalid_word: Letters are taken, 40 at most, the first in lower case.")
+        }
     }
 }
 

@@ -5,10 +5,7 @@ use sqlx::QueryBuilder;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-use super::{
-    graph::Definition,
-    model::Automation,
-};
+use super::{graph::Definition, model::Automation};
 use crate::{
     db::{
         DbResult, TenantTx,
@@ -51,7 +48,8 @@ pub struct AutomationFilter {
 }
 
 impl FromQuery for AutomationFilter {
-    const SORTS: &'static [SortField] = &[SortField { word: "createdAt", column: "created_at", kind: SortKind::Time }];
+    const SORTS: &'static [SortField] =
+        &[SortField { word: "createdAt", column: "created_at", kind: SortKind::Time }];
 
     fn read(params: &mut Params) -> Self {
         Self {
@@ -66,7 +64,12 @@ impl FromQuery for AutomationFilter {
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn insert(tx: &mut TenantTx, name: &str, definition: &Definition, author: Option<Uuid>) -> DbResult<Automation> {
+pub async fn insert(
+    tx: &mut TenantTx,
+    name: &str,
+    definition: &Definition,
+    author: Option<Uuid>,
+) -> DbResult<Automation> {
     let automation = query_automations!(
         "with a as (
              insert into automations (tenant_id, id, name, trigger_type, trigger, steps, reentry, goal, caps, created_by)
@@ -94,9 +97,10 @@ pub async fn insert(tx: &mut TenantTx, name: &str, definition: &Definition, auth
 /// # Errors
 /// When the database refuses.
 pub async fn find(tx: &mut TenantTx, id: Uuid) -> DbResult<Option<Automation>> {
-    let found = query_automations!("", "from automations a where a.tenant_id = $1 and a.id = $2", tx.tenant(), id)
-        .fetch_optional(tx.conn())
-        .await?;
+    let found =
+        query_automations!("", "from automations a where a.tenant_id = $1 and a.id = $2", tx.tenant(), id)
+            .fetch_optional(tx.conn())
+            .await?;
     Ok(found)
 }
 
@@ -150,7 +154,12 @@ pub async fn list(tx: &mut TenantTx, query: &ListQuery<AutomationFilter>) -> DbR
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn update(tx: &mut TenantTx, id: Uuid, name: &str, definition: &Definition) -> DbResult<Option<Automation>> {
+pub async fn update(
+    tx: &mut TenantTx,
+    id: Uuid,
+    name: &str,
+    definition: &Definition,
+) -> DbResult<Option<Automation>> {
     let (draft, _) = definition.to_graph();
     let automation = query_automations!(
         "with edited as (select $4::jsonb as draft), a as (

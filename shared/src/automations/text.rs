@@ -23,7 +23,8 @@ pub(super) fn render(source: &str, roots: &Value) -> Result<String, String> {
     if !has_variables(source) {
         return Ok(source.to_owned());
     }
-    let rendered = templates::render(source, roots).map_err(|error| format!("The text cannot be rendered: {error}."))?;
+    let rendered =
+        templates::render(source, roots).map_err(|error| format!("The text cannot be rendered: {error}."))?;
     Ok(rendered.text)
 }
 
@@ -34,7 +35,9 @@ pub(super) fn render(source: &str, roots: &Value) -> Result<String, String> {
 pub(super) fn render_value(value: &Value, roots: &Value) -> Result<Value, String> {
     Ok(match value {
         Value::String(source) => Value::String(render(source, roots)?),
-        Value::Array(items) => Value::Array(items.iter().map(|item| render_value(item, roots)).collect::<Result<_, _>>()?),
+        Value::Array(items) => {
+            Value::Array(items.iter().map(|item| render_value(item, roots)).collect::<Result<_, _>>()?)
+        }
         Value::Object(map) => {
             let pairs = map.iter().map(|(key, item)| Ok((key.clone(), render_value(item, roots)?)));
             Value::Object(pairs.collect::<Result<_, String>>()?)

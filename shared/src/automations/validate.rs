@@ -12,7 +12,12 @@ use super::{
     steps::{SendMessage, UpdateLead, Wait, Webhook},
     text,
 };
-use crate::{conditions::Condition, events::EventKind, http::{FieldError, Problem}, net};
+use crate::{
+    conditions::Condition,
+    events::EventKind,
+    http::{FieldError, Problem},
+    net,
+};
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -54,12 +59,20 @@ impl GraphProblem {
 pub fn refuse(problems: Vec<GraphProblem>) -> Problem {
     let mut steps: Vec<String> = problems.iter().filter_map(|problem| problem.step_id.clone()).collect();
     steps.dedup();
-    let field = |problem: GraphProblem| FieldError { pointer: problem.pointer, code: problem.code, detail: problem.detail };
+    let field = |problem: GraphProblem| FieldError {
+        pointer: problem.pointer,
+        code: problem.code,
+        detail: problem.detail,
+    };
     Problem::invalid_fields(problems.into_iter().map(field).collect()).with("stepIds", steps)
 }
 
 /// The problems of a condition, placed below a pointer.
-pub(super) fn condition_problems(condition: &Condition, pointer: &str, step: Option<&str>) -> Vec<GraphProblem> {
+pub(super) fn condition_problems(
+    condition: &Condition,
+    pointer: &str,
+    step: Option<&str>,
+) -> Vec<GraphProblem> {
     let found = condition.problems().into_iter();
     let place = |(below, code, detail): (String, &'static str, &'static str)| GraphProblem {
         step_id: step.map(str::to_owned),
@@ -106,14 +119,20 @@ pub(super) fn step_problems(step: &Step, pointer: &str) -> Vec<GraphProblem> {
         }
         Action::UpdateLead(update) => check_update(update, &mut findings),
         Action::AssignOwner(assign) => {
-            findings.one_of("userId, roundRobin", usize::from(assign.user_id.is_some()) + usize::from(!assign.round_robin.is_empty()));
+            findings.one_of(
+                "userId, roundRobin",
+                usize::from(assign.user_id.is_some()) + usize::from(!assign.round_robin.is_empty()),
+            );
         }
         Action::CreateActivity(activity) => {
             findings.template("/title", activity.title.as_str());
             findings.template("/body", activity.body.as_ref().map_or("", |body| body.as_str()));
         }
         Action::Notify(notify) => {
-            findings.one_of("userId, role", usize::from(notify.user_id.is_some()) + usize::from(notify.role.is_some()));
+            findings.one_of(
+                "userId, role",
+                usize::from(notify.user_id.is_some()) + usize::from(notify.role.is_some()),
+            );
             findings.template("/title", notify.title.as_ref().map_or("", |title| title.as_str()));
             findings.template("/body", notify.body.as_str());
         }
@@ -123,8 +142,14 @@ pub(super) fn step_problems(step: &Step, pointer: &str) -> Vec<GraphProblem> {
             findings.found.extend(condition_problems(&branch.conditions, &below, Some(&step.id)));
         }
         Action::Split(split) => {
-            if !(2..=10).contains(&split.ways.len()) || split.ways.iter().any(|way| !(1..=10_000).contains(&way.weight)) {
-                findings.refuse("/ways", "out_of_range", "2 to 10 ways with weights from 1 to 10,000 are taken.");
+            if !(2..=10).contains(&split.ways.len())
+                || split.ways.iter().any(|way| !(1..=10_000).contains(&way.weight))
+            {
+                findings.refuse(
+                    "/ways",
+                    "out_of_range",
+                    "2 to 10 ways with weights from 1 to 10,000 are taken.",
+                );
             }
         }
         Action::Webhook(webhook) => check_webhook(webhook, &mut findings),
@@ -134,7 +159,10 @@ pub(super) fn step_problems(step: &Step, pointer: &str) -> Vec<GraphProblem> {
 }
 
 fn check_send(send: &SendMessage, findings: &mut Findings<'_>) {
-    findings.one_of("templateId, body", usize::from(send.template_id.is_some()) + usize::from(send.body.is_some()));
+    findings.one_of(
+        "templateId, body",
+        usize::from(send.template_id.is_some()) + usize::from(send.body.is_some()),
+    );
     findings.template("/body", send.body.as_ref().map_or("", |body| body.as_str()));
     findings.template("/subject", send.subject.as_ref().map_or("", |subject| subject.as_str()));
 }
@@ -160,10 +188,16 @@ fn check_update(update: &UpdateLead, findings: &mut Findings<'_>) {
         let known = SETTABLE.iter().any(|(name, _)| name == field);
         match (own, value) {
             (Some(""), _) => findings.refuse(&pointer, "unknown_field", "Name the own field: cf.<key>."),
-            (None, _) if !known => findings.refuse(&pointer, "unknown_field", "A step cannot set this field."),
-            (None, Value::Null) if field == "status" => findings.refuse(&pointer, "required", "A lead always has a status."),
-            (None, Value::Number(number)) if field == "score" && number.as_i64().is_some_and(|n| i32::try_from(n).is_ok()) => {}
-            (None, Value::Null) | (Some(_), Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_)) => {}
+            (None, _) if !known => {
+                findings.refuse(&pointer, "unknown_field", "A step cannot set this field.")
+            }
+            (None, Value::Null) if field == "status" => {
+                findings.refuse(&pointer, "required", "A lead always has a status.")
+            }
+            (None, Value::Number(number))
+                if field == "score" && number.as_i64().is_some_and(|n| i32::try_from(n).is_ok()) => {}
+            (None, Value::Null)
+            | (Some(_), Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_)) => {}
             (_, Value::String(source)) => findings.template(&pointer, source),
             _ => findings.refuse(&pointer, "wrong_type", "This field takes another type."),
         }
@@ -171,16 +205,23 @@ fn check_update(update: &UpdateLead, findings: &mut Findings<'_>) {
 }
 
 fn check_wait(wait: &Wait, findings: &mut Findings<'_>) {
-    let given = [wait.span.is_some(), wait.until.is_some(), wait.until_local.is_some(), wait.for_event.is_some()];
+    let given =
+        [wait.span.is_some(), wait.until.is_some(), wait.until_local.is_some(), wait.for_event.is_some()];
     findings.one_of("for, until, untilLocal, forEvent", given.into_iter().filter(|given| *given).count());
     if !wait.days.is_empty() && wait.until_local.is_none() {
         findings.refuse("/days", "unknown_field", "Days belong to `untilLocal`.");
     }
     match &wait.for_event {
         Some(word) if !EventKind::ALL.iter().any(|kind| kind.word() == word) => {
-            findings.refuse("/forEvent", "unsupported_trigger", "Nothing is known of such an event; see the catalogue.");
+            findings.refuse(
+                "/forEvent",
+                "unsupported_trigger",
+                "Nothing is known of such an event; see the catalogue.",
+            );
         }
-        None if wait.timeout.is_some() => findings.refuse("/timeout", "unknown_field", "A time limit belongs to `forEvent`."),
+        None if wait.timeout.is_some() => {
+            findings.refuse("/timeout", "unknown_field", "A time limit belongs to `forEvent`.")
+        }
         _ => {}
     }
     if wait.on_timeout.is_some() && wait.timeout.is_none() {
@@ -211,7 +252,11 @@ fn check_webhook(webhook: &Webhook, findings: &mut Findings<'_>) {
         check_texts(body, "/body", findings);
     }
     if webhook.save_as.as_deref().is_some_and(|name| !is_name(name)) {
-        findings.refuse("/saveAs", "invalid_word", "A name of letters, digits and `_` is expected, 40 at most.");
+        findings.refuse(
+            "/saveAs",
+            "invalid_word",
+            "A name of letters, digits and `_` is expected, 40 at most.",
+        );
     }
 }
 
@@ -230,8 +275,13 @@ fn names_private_address(url: &str) -> bool {
 fn check_texts(value: &Value, pointer: &str, findings: &mut Findings<'_>) {
     match value {
         Value::String(source) => findings.template(pointer, source),
-        Value::Array(items) => items.iter().enumerate().for_each(|(i, item)| check_texts(item, &format!("{pointer}/{i}"), findings)),
-        Value::Object(map) => map.iter().for_each(|(key, item)| check_texts(item, &format!("{pointer}/{key}"), findings)),
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .for_each(|(i, item)| check_texts(item, &format!("{pointer}/{i}"), findings)),
+        Value::Object(map) => {
+            map.iter().for_each(|(key, item)| check_texts(item, &format!("{pointer}/{key}"), findings))
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
@@ -274,8 +324,16 @@ pub(super) fn check_flow(graph: &Graph, problems: &mut Vec<GraphProblem>) {
             open.extend(graph.successors(place));
         }
     }
-    for (place, step) in graph.steps.iter().enumerate().filter(|(place, _)| reached.get(*place) == Some(&false)) {
-        problems.push(about(place, "", &step.id, "unreachable_step", format!("Nothing leads to the step `{}`.", step.id)));
+    for (place, step) in
+        graph.steps.iter().enumerate().filter(|(place, _)| reached.get(*place) == Some(&false))
+    {
+        problems.push(about(
+            place,
+            "",
+            &step.id,
+            "unreachable_step",
+            format!("Nothing leads to the step `{}`.", step.id),
+        ));
     }
     for place in restless(graph) {
         let id = graph.step(place).map_or("", |step| step.id.as_str());
@@ -292,7 +350,9 @@ fn restless(graph: &Graph) -> Vec<usize> {
         .collect();
     loop {
         let targets: HashSet<usize> = left.iter().flat_map(|place| graph.successors(*place)).collect();
-        let keep = |place: &usize| targets.contains(place) && graph.successors(*place).iter().any(|next| left.contains(next));
+        let keep = |place: &usize| {
+            targets.contains(place) && graph.successors(*place).iter().any(|next| left.contains(next))
+        };
         let kept: HashSet<usize> = left.iter().copied().filter(keep).collect();
         if kept.len() == left.len() {
             break;
@@ -305,7 +365,10 @@ fn restless(graph: &Graph) -> Vec<usize> {
 }
 
 fn about(place: usize, field: &str, id: &str, code: &'static str, detail: String) -> GraphProblem {
-    GraphProblem { step_id: Some(id.to_owned()), ..GraphProblem::at(format!("/steps/{place}{field}"), code, detail) }
+    GraphProblem {
+        step_id: Some(id.to_owned()),
+        ..GraphProblem::at(format!("/steps/{place}{field}"), code, detail)
+    }
 }
 
 #[cfg(test)]
@@ -317,7 +380,8 @@ mod tests {
 
     fn problems(steps: Value) -> Vec<(String, String)> {
         let steps = steps.as_array().unwrap().clone();
-        let definition = Definition { trigger: json!({"type": "lead.created"}), steps, ..Definition::default() };
+        let definition =
+            Definition { trigger: json!({"type": "lead.created"}), steps, ..Definition::default() };
         let found = definition.graph().err().unwrap_or_default();
         found.into_iter().map(|problem| (problem.pointer, problem.code.into_owned())).collect()
     }
@@ -348,14 +412,32 @@ mod tests {
 
     #[test]
     fn each_mistake_is_named_with_its_place() {
-        assert_eq!(problems(json!([{"id": "a", "type": "wait", "for": "soon"}])), one("/steps/0/for", "invalid_duration"));
+        assert_eq!(
+            problems(json!([{"id": "a", "type": "wait", "for": "soon"}])),
+            one("/steps/0/for", "invalid_duration")
+        );
         assert_eq!(problems(json!([{"id": "a", "type": "wait"}])), one("/steps/0", "required"));
         assert_eq!(problems(json!([{"id": "a", "type": "dance"}])), one("/steps/0/type", "unsupported_step"));
-        assert_eq!(problems(json!([{"id": "a", "type": "addTags", "tags": ["x"], "next": "b"}])), one("/steps/0/next", "unknown_step"));
-        assert_eq!(problems(json!([{"id": "a", "type": "exit", "when": 1}])), one("/steps/0/when", "unknown_field"));
-        assert_eq!(problems(json!([{"id": "a", "type": "notify", "role": "owner", "body": "{{ lead."}])), one("/steps/0/body", "invalid_template"));
-        assert_eq!(problems(json!([{"id": "a", "type": "updateLead", "set": {"email": "x"}}])), one("/steps/0/set/email", "unknown_field"));
-        assert_eq!(problems(json!([{"id": "a", "type": "webhook", "url": "http://169.254.169.254/x"}])), one("/steps/0/url", "private_address"));
+        assert_eq!(
+            problems(json!([{"id": "a", "type": "addTags", "tags": ["x"], "next": "b"}])),
+            one("/steps/0/next", "unknown_step")
+        );
+        assert_eq!(
+            problems(json!([{"id": "a", "type": "exit", "when": 1}])),
+            one("/steps/0/when", "unknown_field")
+        );
+        assert_eq!(
+            problems(json!([{"id": "a", "type": "notify", "role": "owner", "body": "{{ lead."}])),
+            one("/steps/0/body", "invalid_template")
+        );
+        assert_eq!(
+            problems(json!([{"id": "a", "type": "updateLead", "set": {"email": "x"}}])),
+            one("/steps/0/set/email", "unknown_field")
+        );
+        assert_eq!(
+            problems(json!([{"id": "a", "type": "webhook", "url": "http://169.254.169.254/x"}])),
+            one("/steps/0/url", "private_address")
+        );
         assert_eq!(
             problems(json!([{"id": "a", "type": "exit"}, {"id": "a", "type": "exit"}, 7])),
             [one("/steps/2", "wrong_type"), one("/steps/1/id", "duplicate_id")].concat()
@@ -364,13 +446,19 @@ mod tests {
 
     #[test]
     fn what_nothing_leads_to_and_circles_without_rest_are_found() {
-        assert_eq!(problems(json!([{"id": "a", "type": "exit"}, {"id": "b", "type": "exit"}])), one("/steps/1", "unreachable_step"));
+        assert_eq!(
+            problems(json!([{"id": "a", "type": "exit"}, {"id": "b", "type": "exit"}])),
+            one("/steps/1", "unreachable_step")
+        );
         let circle = json!([
             {"id": "start", "type": "addTags", "tags": ["x"]},
             {"id": "a", "type": "addTags", "tags": ["x"]},
             {"id": "b", "type": "addTags", "tags": ["y"], "next": "a"}
         ]);
-        assert_eq!(problems(circle), [one("/steps/1", "unguarded_cycle"), one("/steps/2", "unguarded_cycle")].concat());
+        assert_eq!(
+            problems(circle),
+            [one("/steps/1", "unguarded_cycle"), one("/steps/2", "unguarded_cycle")].concat()
+        );
         let rests = json!([{"id": "a", "type": "addTags", "tags": ["x"]}, {"id": "b", "type": "wait", "for": "P1D", "next": "a"}]);
         assert_eq!(problems(rests), vec![]);
     }

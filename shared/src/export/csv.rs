@@ -30,7 +30,8 @@ pub fn restore(cell: &str) -> &str {
 
 /// Writes one record with its line end to the end of `out`, every cell guarded.
 pub fn push_record<'a>(out: &mut Vec<u8>, cells: impl IntoIterator<Item = &'a str>) {
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).buffer_capacity(512).from_writer(out);
+    let mut writer =
+        csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).buffer_capacity(512).from_writer(out);
     for cell in cells {
         // Writing to memory cannot fail, and a record of one call has one length.
         let _ = writer.write_field(guard(cell).as_ref());
@@ -55,13 +56,18 @@ mod tests {
 
     #[test]
     fn records_are_quoted_as_rfc_4180_says() {
-        assert_eq!(file(&[&["a", "b,c", "say \"hi\"", "", "two\r\nlines"]]), "a,\"b,c\",\"say \"\"hi\"\"\",,\"two\r\nlines\"\r\n");
+        assert_eq!(
+            file(&[&["a", "b,c", "say \"hi\"", "", "two\r\nlines"]]),
+            "a,\"b,c\",\"say \"\"hi\"\"\",,\"two\r\nlines\"\r\n"
+        );
         assert_eq!(file(&[&["ä"], &["", ""]]), "ä\r\n,\r\n");
     }
 
     #[test]
     fn nothing_that_a_spreadsheet_would_run_stands_first_in_a_cell() {
-        for live in ["=1+1", "+49171", "-2", "@SUM(A1)", "\tx", "\rx", "\nx", "＝1", "＋1", "－1", "＠x", "'=1"] {
+        for live in
+            ["=1+1", "+49171", "-2", "@SUM(A1)", "\tx", "\rx", "\nx", "＝1", "＋1", "－1", "＠x", "'=1"]
+        {
             let guarded = guard(live);
             assert_eq!(guarded, format!("'{live}"));
             assert_eq!(restore(&guarded), live);

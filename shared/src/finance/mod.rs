@@ -12,8 +12,12 @@ pub mod calculate;
 pub mod catalog;
 pub mod invoices;
 pub mod ledger;
+pub mod payments;
 pub mod pricing;
 pub mod tax_rates;
+
+pub use invoices::mark_overdue;
+pub use payments::{PaymentNews, PaymentNewsKind, Reconciled, reconcile};
 
 use chrono::NaiveDate;
 

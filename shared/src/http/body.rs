@@ -53,7 +53,11 @@ impl<S: Send + Sync, T: DeserializeOwned + Check + Default> FromRequest<S> for V
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let empty = request.extensions().get::<RawBody>().is_none_or(|body| body.0.is_empty());
-        if empty { Ok(Self(T::default())) } else { Valid::from_request(request, state).await.map(|body| Self(body.0)) }
+        if empty {
+            Ok(Self(T::default()))
+        } else {
+            Valid::from_request(request, state).await.map(|body| Self(body.0))
+        }
     }
 }
 

@@ -24,7 +24,8 @@ mod service;
 mod site;
 
 pub use answer::{Accepted, Created, MultiStatus, NoContent, Versioned};
-pub use body::{Check, RawBody, Valid, parse as parse_body, parse_value};
+pub(crate) use body::locate_field;
+pub use body::{Check, RawBody, Valid, ValidOrDefault, parse as parse_body, parse_value};
 pub use common::DOCUMENT;
 pub use cx::{Actor, ApiResult, Cx, OpenCx};
 pub use etag::IfMatch;

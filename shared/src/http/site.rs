@@ -57,7 +57,9 @@ impl FromRequestParts<App> for SiteCx {
 /// The site key of the header or, without a header, of the query string.
 fn site_key(parts: &Parts) -> Option<String> {
     if parts.headers.contains_key(header::AUTHORIZATION) {
-        return bearer(parts).filter(|token| token.starts_with(TokenKind::SiteKey.prefix())).map(str::to_owned);
+        return bearer(parts)
+            .filter(|token| token.starts_with(TokenKind::SiteKey.prefix()))
+            .map(str::to_owned);
     }
     let query = parts.uri.query().unwrap_or_default();
     let (_, key) = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "key")?;
@@ -66,7 +68,8 @@ fn site_key(parts: &Parts) -> Option<String> {
 
 /// Opens the tenant of a site key. The kind of the key is its permission; it needs no scope.
 async fn open(key: &str, app: &App) -> Result<OpenCx, Problem> {
-    let (tx, grant) = app.db.open_api_key(&sha256(key.as_bytes())).await?.ok_or_else(Problem::unauthorized)?;
+    let (tx, grant) =
+        app.db.open_api_key(&sha256(key.as_bytes())).await?.ok_or_else(Problem::unauthorized)?;
     if grant.kind != "site" {
         return Err(Problem::unauthorized());
     }

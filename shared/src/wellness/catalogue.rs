@@ -94,13 +94,20 @@ const MASS: &[Unit] = &[
 ];
 const HEIGHT: &[Unit] =
     &[scaled("m", 100.0), scaled("mm", 0.1), scaled("in", 2.54), scaled("[in_i]", 2.54), scaled("ft", 30.48)];
-const WALK: &[Unit] =
-    &[scaled("km", 1000.0), scaled("mi", 1609.344), scaled("[mi_i]", 1609.344), scaled("ft", 0.3048), scaled("yd", 0.9144)];
+const WALK: &[Unit] = &[
+    scaled("km", 1000.0),
+    scaled("mi", 1609.344),
+    scaled("[mi_i]", 1609.344),
+    scaled("ft", 0.3048),
+    scaled("yd", 0.9144),
+];
 const ENERGY: &[Unit] = &[scaled("cal", 0.001), scaled("kJ", 1.0 / 4.184), scaled("J", 0.001 / 4.184)];
-const TIME: &[Unit] = &[scaled("s", 1.0 / 60.0), scaled("h", 60.0), scaled("hr", 60.0), scaled("ms", 1.0 / 60_000.0)];
+const TIME: &[Unit] =
+    &[scaled("s", 1.0 / 60.0), scaled("h", 60.0), scaled("hr", 60.0), scaled("ms", 1.0 / 60_000.0)];
 const BEATS: &[Unit] = &[scaled("bpm", 1.0), scaled("{beats}/min", 1.0), scaled("Hz", 60.0)];
 const BREATHS: &[Unit] = &[scaled("brpm", 1.0), scaled("{breaths}/min", 1.0)];
-const COUNT: &[Unit] = &[scaled("1", 1.0), scaled("{count}", 1.0), scaled("steps", 1.0), scaled("{steps}", 1.0)];
+const COUNT: &[Unit] =
+    &[scaled("1", 1.0), scaled("{count}", 1.0), scaled("steps", 1.0), scaled("{steps}", 1.0)];
 const SHARE: &[Unit] = &[scaled("percent", 1.0), scaled("fraction", 100.0)];
 const PRESSURE: &[Unit] = &[scaled("mmHg", 1.0), scaled("kPa", 7.500_616_827)];
 const WARMTH: &[Unit] = &[
@@ -111,11 +118,18 @@ const WARMTH: &[Unit] = &[
     Unit { name: "[degF]", factor: 5.0 / 9.0, offset: -160.0 / 9.0 },
     Unit { name: "K", factor: 1.0, offset: -273.15 },
 ];
-const DRINK: &[Unit] =
-    &[scaled("l", 1000.0), scaled("L", 1000.0), scaled("ml", 1.0), scaled("fl oz", 29.573_529_562_5), scaled("[foz_us]", 29.573_529_562_5)];
+const DRINK: &[Unit] = &[
+    scaled("l", 1000.0),
+    scaled("L", 1000.0),
+    scaled("ml", 1.0),
+    scaled("fl oz", 29.573_529_562_5),
+    scaled("[foz_us]", 29.573_529_562_5),
+];
 // Molar masses: glucose 180.156 g/mol, cholesterol 386.65 g/mol, triglycerides 885.4 g/mol (as laboratories convert).
-const GLUCOSE: &[Unit] = &[scaled("mg/dL", 1.0 / 18.0156), scaled("mg/dl", 1.0 / 18.0156), scaled("mmol/l", 1.0)];
-const CHOLESTEROL: &[Unit] = &[scaled("mg/dL", 1.0 / 38.665), scaled("mg/dl", 1.0 / 38.665), scaled("mmol/l", 1.0)];
+const GLUCOSE: &[Unit] =
+    &[scaled("mg/dL", 1.0 / 18.0156), scaled("mg/dl", 1.0 / 18.0156), scaled("mmol/l", 1.0)];
+const CHOLESTEROL: &[Unit] =
+    &[scaled("mg/dL", 1.0 / 38.665), scaled("mg/dl", 1.0 / 38.665), scaled("mmol/l", 1.0)];
 const LIPID: &[Unit] = &[scaled("mg/dL", 1.0 / 88.54), scaled("mg/dl", 1.0 / 88.54), scaled("mmol/l", 1.0)];
 const UPTAKE: &[Unit] = &[scaled("ml/kg/min", 1.0), scaled("mL/min/kg", 1.0), scaled("ml/min/kg", 1.0)];
 const GRAMS: &[Unit] = &[scaled("mg", 0.001), scaled("kg", 1000.0), scaled("oz", 28.349_523_125)];
@@ -201,7 +215,11 @@ mod tests {
         assert!(built_in("Steps").is_none());
         for known in BUILT_IN {
             assert!(known.range.0 < known.range.1, "{}", known.key);
-            assert!(known.units.iter().all(|unit| unit.name != known.unit && unit.factor > 0.0), "{}", known.key);
+            assert!(
+                known.units.iter().all(|unit| unit.name != known.unit && unit.factor > 0.0),
+                "{}",
+                known.key
+            );
         }
     }
 

@@ -54,13 +54,18 @@ impl Priorities {
     /// The order of sources for a person and a type; empty without a rule.
     pub(super) fn of(&self, lead: Uuid, kind: &str) -> &[String] {
         let of_type = || self.0.iter().filter(|row| row.kind == kind);
-        let rule = of_type().find(|row| row.lead_id == Some(lead)).or_else(|| of_type().find(|row| row.lead_id.is_none()));
+        let rule = of_type()
+            .find(|row| row.lead_id == Some(lead))
+            .or_else(|| of_type().find(|row| row.lead_id.is_none()));
         rule.map_or(&[], |row| row.priority.as_slice())
     }
 }
 
 /// Every rule that concerns one of the types.
-pub(super) async fn priorities(tx: &mut crate::db::TenantTx, kinds: &[String]) -> crate::db::DbResult<Priorities> {
+pub(super) async fn priorities(
+    tx: &mut crate::db::TenantTx,
+    kinds: &[String],
+) -> crate::db::DbResult<Priorities> {
     let rows = sqlx::query_as!(
         PriorityRow,
         "select type as kind, lead_id, priority from metric_sources where tenant_id = $1 and type = any($2)",

@@ -21,7 +21,10 @@ use crate::{
         keyset::{push_any, push_page},
     },
     events::{Cause, EventKind, NewEvent},
-    http::{Check, FieldErrors, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, Patch, SortField, SortKind},
+    http::{
+        Check, FieldErrors, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, Patch, SortField,
+        SortKind,
+    },
     ids::new_id,
     values::Line,
 };
@@ -285,7 +288,8 @@ pub struct GoalFilter {
 }
 
 impl FromQuery for GoalFilter {
-    const SORTS: &'static [SortField] = &[SortField { word: "createdAt", column: "created_at", kind: SortKind::Time }];
+    const SORTS: &'static [SortField] =
+        &[SortField { word: "createdAt", column: "created_at", kind: SortKind::Time }];
 
     fn read(params: &mut Params) -> Self {
         Self {
@@ -481,7 +485,11 @@ async fn judge(tx: &mut TenantTx, now: DateTime<Utc>, rows: &[Row]) -> DbResult<
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn evaluate_goals(tx: &mut TenantTx, now: DateTime<Utc>, metrics: &[&Metric]) -> DbResult<Vec<NewEvent>> {
+pub async fn evaluate_goals(
+    tx: &mut TenantTx,
+    now: DateTime<Utc>,
+    metrics: &[&Metric],
+) -> DbResult<Vec<NewEvent>> {
     let leads: Vec<Uuid> = metrics.iter().map(|metric| metric.lead_id).collect();
     let kinds: Vec<&str> = metrics.iter().map(|metric| metric.kind.as_str()).collect();
     let rows = sqlx::query_as!(
@@ -503,7 +511,9 @@ pub async fn evaluate_goals(tx: &mut TenantTx, now: DateTime<Utc>, metrics: &[&M
     for (row, judgement) in rows.into_iter().zip(judged) {
         let period = row.aim().period;
         let touched = |day: &NaiveDate| {
-            metrics.iter().any(|m| m.lead_id == row.lead_id && m.kind == row.kind && period.start_date(m.local_date) == *day)
+            metrics.iter().any(|m| {
+                m.lead_id == row.lead_id && m.kind == row.kind && period.start_date(m.local_date) == *day
+            })
         };
         let met: Vec<NaiveDate> = judgement.met.iter().filter(|day| touched(day)).copied().collect();
         if !met.is_empty() && row.reached_at.is_none() {
@@ -517,7 +527,12 @@ pub async fn evaluate_goals(tx: &mut TenantTx, now: DateTime<Utc>, metrics: &[&M
     Ok(events)
 }
 
-fn told(now: DateTime<Utc>, (goal, lead): (Uuid, Uuid), period: NaiveDate, payload: &serde_json::Value) -> NewEvent {
+fn told(
+    now: DateTime<Utc>,
+    (goal, lead): (Uuid, Uuid),
+    period: NaiveDate,
+    payload: &serde_json::Value,
+) -> NewEvent {
     NewEvent {
         kind: EventKind::GoalReached,
         subject_id: goal,

@@ -63,7 +63,11 @@ impl From<Refused> for Problem {
 /// The first thing that is wrong.
 pub fn admit(new: NewMetric, types: &OwnTypes, now: DateTime<Utc>) -> Result<Admitted, Refused> {
     let Some(kind) = types.find(&new.kind) else {
-        return Err(Refused::new("/type", "unknown_type", "No such type; GET /api/wellness/types lists them."));
+        return Err(Refused::new(
+            "/type",
+            "unknown_type",
+            "No such type; GET /api/wellness/types lists them.",
+        ));
     };
     let original = *new.value.expose();
     let value = canonical(&kind, original, &new.unit)?;
@@ -215,7 +219,9 @@ pub async fn ingest(
 fn judge(verdict: Option<&Verdict>) -> Outcome {
     match verdict {
         Some(Verdict { known: false, .. }) | None => Outcome::Refused(Refused::unknown_lead()),
-        Some(Verdict { consent: Some(state), .. }) if state != "granted" => Outcome::Refused(Refused::consent()),
+        Some(Verdict { consent: Some(state), .. }) if state != "granted" => {
+            Outcome::Refused(Refused::consent())
+        }
         Some(Verdict { inserted: true, .. }) => Outcome::Inserted,
         Some(Verdict { existing, .. }) => Outcome::Duplicate(*existing),
     }
@@ -331,7 +337,10 @@ mod tests {
         assert_eq!((admitted.offset_minutes, admitted.local_date.to_string().as_str()), (-480, "2026-03-01"));
         let sent = metric(r#"{"startAt":"2026-03-02T07:30:00Z","offsetMinutes":-480}"#).unwrap();
         assert_eq!((sent.start_at, sent.local_date), (admitted.start_at, admitted.local_date));
-        assert_eq!(metric(r#"{"startAt":"2026-03-01T23:30:00Z"}"#).unwrap().local_date.to_string(), "2026-03-01");
+        assert_eq!(
+            metric(r#"{"startAt":"2026-03-01T23:30:00Z"}"#).unwrap().local_date.to_string(),
+            "2026-03-01"
+        );
     }
 
     #[test]

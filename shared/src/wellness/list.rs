@@ -55,7 +55,11 @@ impl Bound {
         if let Ok(date) = text.parse::<NaiveDate>() {
             return Some(Self::Date(date));
         }
-        params.refuse(name, "invalid_time", "RFC 3339 (2026-03-01T09:00:00Z) or a date (2026-03-01) is expected.");
+        params.refuse(
+            name,
+            "invalid_time",
+            "RFC 3339 (2026-03-01T09:00:00Z) or a date (2026-03-01) is expected.",
+        );
         None
     }
 }
@@ -217,7 +221,11 @@ fn push_filter(
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn find_metric(tx: &mut TenantTx, id: Uuid, own_records_of: Option<Uuid>) -> DbResult<Option<Metric>> {
+pub async fn find_metric(
+    tx: &mut TenantTx,
+    id: Uuid,
+    own_records_of: Option<Uuid>,
+) -> DbResult<Option<Metric>> {
     let metric = sqlx::query_as!(
         Metric,
         r#"select m.id, m.lead_id, m.type as kind, m.value as "value: _", m.unit, m.original_value as "original_value: _",

@@ -20,14 +20,14 @@ mod types;
 
 pub use catalogue::{Aggregation, BUILT_IN, MetricType, Unit};
 pub use goals::{
-    Direction, GoalStatus, Period,
-    Goal, GoalFilter, GoalPatch, NewGoal, delete_goal, evaluate_goals, find_goal, insert_goal, list_goals, update_goal,
+    Direction, Goal, GoalFilter, GoalPatch, GoalStatus, NewGoal, Period, delete_goal, evaluate_goals,
+    find_goal, insert_goal, list_goals, update_goal,
 };
 pub use ingest::{Admitted, Ingested, Outcome, Refused, admit, corrected, ingest};
 pub use list::{Bound, MetricFilter, SeriesRequest, find_metric, find_twin, list_metrics};
 pub use model::{Grain, Metric, MetricPatch, NewMetric};
+pub use progress::Progress;
 pub use refine::{delete_metric, update_metric};
 pub use series_store::{Point, Series, read_series};
-pub use progress::Progress;
 pub use summary::{Summary, SummaryItem, read_summary};
 pub use types::{Conversion, OwnTypes, TypeOut, list_types, types_of};

@@ -89,7 +89,9 @@ impl Aim {
         let value = values.get(&current).copied();
         let progress = Progress {
             value,
-            percent: value.filter(|_| self.target != 0.0).map(|value| (value / self.target * 1e4).round() / 1e2),
+            percent: value
+                .filter(|_| self.target != 0.0)
+                .map(|value| (value / self.target * 1e4).round() / 1e2),
             reached,
             period_start: current,
             period_end: self.period.next_date(current),
@@ -118,7 +120,14 @@ mod tests {
         days.iter()
             .map(|(text, value)| {
                 let local = day(text).and_hms_opt(0, 0, 0).unwrap();
-                let sums = Sums { count: 1, sum: *value, min: *value, max: *value, last: *value, last_at: local.and_utc() };
+                let sums = Sums {
+                    count: 1,
+                    sum: *value,
+                    min: *value,
+                    max: *value,
+                    last: *value,
+                    last_at: local.and_utc(),
+                };
                 Piece { start: local.and_utc(), local, source: "watch".to_owned(), whole_day: false, sums }
             })
             .collect()
@@ -137,7 +146,8 @@ mod tests {
 
     #[test]
     fn a_streak_survives_today_until_today_is_over() {
-        let days = pieces(&[("2026-02-28", 99.0), ("2026-03-01", 12.0), ("2026-03-02", 10.0), ("2026-03-03", 4.0)]);
+        let days =
+            pieces(&[("2026-02-28", 99.0), ("2026-03-01", 12.0), ("2026-03-02", 10.0), ("2026-03-03", 4.0)]);
         let judged = aim().judge(&days, &[], day("2026-03-03"));
         assert_eq!((judged.streak, judged.best_streak, judged.progress.reached), (2, 2, false));
         assert_eq!((judged.progress.value, judged.progress.percent), (Some(4.0), Some(40.0)));

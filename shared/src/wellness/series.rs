@@ -47,7 +47,9 @@ impl Span {
     #[must_use]
     pub fn start(self, local: NaiveDateTime) -> NaiveDateTime {
         match self {
-            Self::Hour => local.date().and_time(NaiveTime::from_hms_opt(local.hour(), 0, 0).unwrap_or_default()),
+            Self::Hour => {
+                local.date().and_time(NaiveTime::from_hms_opt(local.hour(), 0, 0).unwrap_or_default())
+            }
             Self::Day | Self::Week | Self::Month => self.start_date(local.date()).and_time(NaiveTime::MIN),
         }
     }
@@ -94,7 +96,11 @@ impl Sums {
     /// Both together.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
-        let (last, last_at) = if other.last_at > self.last_at { (other.last, other.last_at) } else { (self.last, self.last_at) };
+        let (last, last_at) = if other.last_at > self.last_at {
+            (other.last, other.last_at)
+        } else {
+            (self.last, self.last_at)
+        };
         Self {
             count: self.count + other.count,
             sum: self.sum + other.sum,
@@ -166,7 +172,10 @@ pub fn fold(pieces: &[Piece], priority: &[String], span: Span) -> Vec<Bucket> {
             let local = span.start(piece.local);
             // An hour that the clock shows twice is two buckets; every longer one is known by its local start.
             let start = if span == Span::Hour { piece.start } else { local.and_utc() };
-            buckets.entry((local, start)).and_modify(|sums| *sums = sums.and(piece.sums)).or_insert(piece.sums);
+            buckets
+                .entry((local, start))
+                .and_modify(|sums| *sums = sums.and(piece.sums))
+                .or_insert(piece.sums);
         }
     }
     let mut folded: Vec<Bucket> =

@@ -100,11 +100,24 @@ pub async fn read_series(
         items = buckets.iter().map(|bucket| point(bucket, request, agg)).collect();
     }
     let tz = request.tz.map(|tz| tz.name().to_owned());
-    Ok(Series { lead_id: lead, kind: kind.key, unit: kind.unit, bucket: request.span, tz, agg, items, next_cursor: None })
+    Ok(Series {
+        lead_id: lead,
+        kind: kind.key,
+        unit: kind.unit,
+        bucket: request.span,
+        tz,
+        agg,
+        items,
+        next_cursor: None,
+    })
 }
 
 fn too_wide() -> Problem {
-    Problem::invalid("?from", "range_too_wide", "A series has at most 10,000 buckets: narrow the range or widen the bucket.")
+    Problem::invalid(
+        "?from",
+        "range_too_wide",
+        "A series has at most 10,000 buckets: narrow the range or widen the bucket.",
+    )
 }
 
 fn point(bucket: &Bucket, request: &SeriesRequest, agg: Aggregation) -> Point {
@@ -198,7 +211,10 @@ async fn floating(tx: &mut TenantTx, request: &SeriesRequest) -> DbResult<Vec<Pi
     )
     .fetch_all(tx.conn())
     .await?;
-    Ok(slices.into_iter().filter_map(|slice| slice.local.map(|local| slice.piece(local.and_utc(), local))).collect())
+    Ok(slices
+        .into_iter()
+        .filter_map(|slice| slice.local.map(|local| slice.piece(local.and_utc(), local)))
+        .collect())
 }
 
 /// Hours or days of a zone, from the rows.
@@ -232,7 +248,10 @@ async fn zoned(tx: &mut TenantTx, request: &SeriesRequest, tz: Tz) -> Result<Vec
         let slot = usize::try_from(slice.slot?).ok()?.checked_sub(1)?;
         slots.get(slot).copied()
     };
-    Ok(slices.into_iter().filter_map(|slice| place(&slice).map(|(start, local)| slice.piece(start, local))).collect())
+    Ok(slices
+        .into_iter()
+        .filter_map(|slice| place(&slice).map(|(start, local)| slice.piece(start, local)))
+        .collect())
 }
 
 /// The first and last measurement within the range.
@@ -259,7 +278,12 @@ async fn extent(
 
 /// The hours or days of a zone from `first` to `last`: the instant at which each begins, and its local time. `None`
 /// when there are too many.
-fn slots(first: DateTime<Utc>, last: DateTime<Utc>, span: Span, tz: Tz) -> Option<Vec<(DateTime<Utc>, NaiveDateTime)>> {
+fn slots(
+    first: DateTime<Utc>,
+    last: DateTime<Utc>,
+    span: Span,
+    tz: Tz,
+) -> Option<Vec<(DateTime<Utc>, NaiveDateTime)>> {
     let mut slots = Vec::new();
     if span == Span::Hour {
         // Whole local hours; a quarter of an hour divides every zone's distance from UTC and every clock change.

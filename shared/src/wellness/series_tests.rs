@@ -6,7 +6,14 @@ fn piece(at: &str, source: &str, whole_day: bool, values: &[f64]) -> Piece {
     let local: NaiveDateTime = at.parse().unwrap();
     let sums = values
         .iter()
-        .map(|value| Sums { count: 1, sum: *value, min: *value, max: *value, last: *value, last_at: local.and_utc() })
+        .map(|value| Sums {
+            count: 1,
+            sum: *value,
+            min: *value,
+            max: *value,
+            last: *value,
+            last_at: local.and_utc(),
+        })
         .reduce(Sums::and)
         .unwrap();
     Piece { start: local.and_utc(), local, source: source.to_owned(), whole_day, sums }
@@ -19,7 +26,10 @@ fn sums_of(pieces: &[Piece], priority: &[&str], span: Span) -> Vec<f64> {
 
 #[test]
 fn two_sources_of_a_day_are_never_added_up() {
-    let day = [piece("2026-03-01T08:00:00", "watch", false, &[100.0, 200.0]), piece("2026-03-01T09:00:00", "phone", false, &[999.0])];
+    let day = [
+        piece("2026-03-01T08:00:00", "watch", false, &[100.0, 200.0]),
+        piece("2026-03-01T09:00:00", "phone", false, &[999.0]),
+    ];
     assert_eq!(sums_of(&day, &[], Span::Day), [300.0], "the one that measured more often");
     assert_eq!(sums_of(&day, &["phone", "watch"], Span::Day), [999.0], "the one that the business believes");
     assert_eq!(sums_of(&day, &["ring"], Span::Day), [300.0]);
@@ -27,7 +37,10 @@ fn two_sources_of_a_day_are_never_added_up() {
 
 #[test]
 fn a_days_total_and_its_samples_are_never_added_up() {
-    let day = [piece("2026-03-01T00:00:00", "watch", true, &[5000.0]), piece("2026-03-01T09:00:00", "watch", false, &[700.0, 800.0])];
+    let day = [
+        piece("2026-03-01T00:00:00", "watch", true, &[5000.0]),
+        piece("2026-03-01T09:00:00", "watch", false, &[700.0, 800.0]),
+    ];
     assert_eq!(sums_of(&day, &[], Span::Day), [5000.0]);
     assert_eq!(sums_of(&day, &[], Span::Hour), [1500.0]);
     assert_eq!(sums_of(&day[..1], &[], Span::Hour), [5000.0], "better than nothing");
@@ -46,7 +59,10 @@ fn weeks_begin_on_monday_and_a_source_is_chosen_for_each_day() {
 
 #[test]
 fn an_hour_that_the_clock_shows_twice_is_two_buckets() {
-    let mut twice = [piece("2026-10-25T02:00:00", "watch", false, &[1.0]), piece("2026-10-25T02:00:00", "watch", false, &[2.0])];
+    let mut twice = [
+        piece("2026-10-25T02:00:00", "watch", false, &[1.0]),
+        piece("2026-10-25T02:00:00", "watch", false, &[2.0]),
+    ];
     twice[0].start = "2026-10-25T00:00:00Z".parse().unwrap();
     twice[1].start = "2026-10-25T01:00:00Z".parse().unwrap();
     assert_eq!(sums_of(&twice, &[], Span::Hour), [1.0, 2.0]);

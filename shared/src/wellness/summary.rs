@@ -80,7 +80,9 @@ pub async fn read_summary(
     let (types, rules) = (types_of(tx, Some(&kinds)).await?, priorities(tx, &kinds).await?);
     let items = by_type
         .iter()
-        .filter_map(|(kind, pieces)| item(types.find(kind)?, &fold(pieces, rules.of(lead, kind), Span::Day), date))
+        .filter_map(|(kind, pieces)| {
+            item(types.find(kind)?, &fold(pieces, rules.of(lead, kind), Span::Day), date)
+        })
         .collect();
     Ok(Summary { lead_id: lead, date, items })
 }

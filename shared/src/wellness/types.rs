@@ -63,7 +63,9 @@ impl TypeOut {
     /// Whether a canonical value is plausible.
     #[must_use]
     pub fn holds(&self, canonical: f64) -> bool {
-        canonical.is_finite() && self.min.is_none_or(|min| canonical >= min) && self.max.is_none_or(|max| canonical <= max)
+        canonical.is_finite()
+            && self.min.is_none_or(|min| canonical >= min)
+            && self.max.is_none_or(|max| canonical <= max)
     }
 }
 
@@ -106,7 +108,8 @@ struct Row {
 
 impl From<Row> for TypeOut {
     fn from(row: Row) -> Self {
-        let conversions: BTreeMap<String, Conversion> = serde_json::from_value(row.accepted_units).unwrap_or_default();
+        let conversions: BTreeMap<String, Conversion> =
+            serde_json::from_value(row.accepted_units).unwrap_or_default();
         Self {
             accepted_units: accepted(&row.unit, conversions.keys().map(String::as_str)),
             key: row.key,

@@ -22,12 +22,20 @@ impl Neighbour {
         neighbour.know("user", neighbour.tenant.registration["user"]["id"].clone());
         let sessions = neighbour.tenant.get("/api/auth/sessions").await.expect(200);
         neighbour.know("session", sessions["items"][0]["id"].clone());
-        neighbour.add("key", "/api/api-keys", json!({"name": "$", "kind": "secret", "scopes": ["leads:read"]})).await;
-        neighbour.add("lead", "/api/leads", json!({"firstName": "$", "lastName": "$", "email": "$@example.com"})).await;
+        neighbour
+            .add("key", "/api/api-keys", json!({"name": "$", "kind": "secret", "scopes": ["leads:read"]}))
+            .await;
+        neighbour
+            .add("lead", "/api/leads", json!({"firstName": "$", "lastName": "$", "email": "$@example.com"}))
+            .await;
         let lead = format!("/api/leads/{}", neighbour.id("lead"));
         neighbour.add("activity", &format!("{lead}/activities"), json!({"kind": "note", "body": "$"})).await;
         neighbour
-            .add("identity", &format!("{lead}/identities"), json!({"kind": "email", "value": "second$@example.com"}))
+            .add(
+                "identity",
+                &format!("{lead}/identities"),
+                json!({"kind": "email", "value": "second$@example.com"}),
+            )
             .await;
         neighbour.add_pipeline().await;
         neighbour.add("source", "/api/webhooks/sources", json!({"provider": "forms", "name": "$"})).await;
@@ -73,14 +81,18 @@ impl Neighbour {
     pub async fn is_untouched(&self) {
         let lead = self.tenant.get(&format!("/api/leads/{}", self.id("lead"))).await.expect(200);
         assert_eq!(lead["firstName"], self.canary);
-        let endpoint = self.tenant.get(&format!("/api/webhook-endpoints/{}", self.id("endpoint"))).await.expect(200);
+        let endpoint =
+            self.tenant.get(&format!("/api/webhook-endpoints/{}", self.id("endpoint"))).await.expect(200);
         assert_eq!(endpoint["description"], self.canary);
         self.tenant.get("/api/me").await.expect(200);
     }
 
     /// The id of its row of a kind.
     pub fn id(&self, kind: &str) -> String {
-        self.ids.get(kind).unwrap_or_else(|| panic!("the neighbour has no `{kind}`; see tests/it/tenancy/neighbour.rs")).clone()
+        self.ids
+            .get(kind)
+            .unwrap_or_else(|| panic!("the neighbour has no `{kind}`; see tests/it/tenancy/neighbour.rs"))
+            .clone()
     }
 
     /// All its ids.

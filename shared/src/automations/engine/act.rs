@@ -32,14 +32,18 @@ impl Walk<'_> {
             Action::AddTags(tags) => self.change_tags(&tags.tags, EventKind::LeadTagAdded)?,
             Action::RemoveTags(tags) => self.change_tags(&tags.tags, EventKind::LeadTagRemoved)?,
             Action::UpdateLead(update) => self.update_lead(update)?,
-            Action::MoveStage(stage) => self.set_field("stageId", "stage_id", json!(stage.stage_id), EventKind::LeadStageChanged)?,
+            Action::MoveStage(stage) => {
+                self.set_field("stageId", "stage_id", json!(stage.stage_id), EventKind::LeadStageChanged)?
+            }
             Action::AssignOwner(assign) => {
                 let owner = self.next_owner(step, assign);
                 self.set_field("ownerId", "owner_id", json!(owner), EventKind::LeadUpdated)?
             }
             Action::CreateActivity(activity) => self.create_activity(activity)?,
             Action::Notify(notify) => self.notify(notify)?,
-            Action::Wait(_) | Action::Branch(_) | Action::Split(_) | Action::Webhook(_) | Action::Exit(_) => Value::Null,
+            Action::Wait(_) | Action::Branch(_) | Action::Split(_) | Action::Webhook(_) | Action::Exit(_) => {
+                Value::Null
+            }
         };
         Ok(match output {
             Value::Null => Flow::Skip(after, json!({"changed": false})),
@@ -56,8 +60,13 @@ impl Walk<'_> {
                 Some((id, found.ok_or_else(|| ("unknown_template", "The template is gone.".to_owned()))?))
             }
         };
-        let subject = send.subject.as_ref().map(Line::as_str).or_else(|| template.and_then(|(_, text)| text.subject.as_deref()));
-        let body = send.body.as_ref().map(Prose::as_str).or_else(|| template.map(|(_, text)| text.body.as_str()));
+        let subject = send
+            .subject
+            .as_ref()
+            .map(Line::as_str)
+            .or_else(|| template.and_then(|(_, text)| text.subject.as_deref()));
+        let body =
+            send.body.as_ref().map(Prose::as_str).or_else(|| template.map(|(_, text)| text.body.as_str()));
         let composed = templates::compose(send.channel, subject, body.unwrap_or_default(), &self.roots)
             .map_err(|(_, error)| ("invalid_template", error.to_string()))?;
         let outgoing = Outgoing {
@@ -77,9 +86,13 @@ impl Walk<'_> {
     fn change_tags(&mut self, tags: &[Tag], kind: EventKind) -> Result<Value, Failure> {
         let adds = kind == EventKind::LeadTagAdded;
         let lead = self.lead_mut()?;
-        let before: Vec<String> = lead.get("tags").and_then(|tags| serde_json::from_value(tags.clone()).ok()).unwrap_or_default();
-        let changed: Vec<&str> =
-            tags.iter().map(Tag::as_str).filter(|tag| before.iter().any(|known| known == tag) != adds).collect();
+        let before: Vec<String> =
+            lead.get("tags").and_then(|tags| serde_json::from_value(tags.clone()).ok()).unwrap_or_default();
+        let changed: Vec<&str> = tags
+            .iter()
+            .map(Tag::as_str)
+            .filter(|tag| before.iter().any(|known| known == tag) != adds)
+            .collect();
         if changed.is_empty() {
             return Ok(Value::Null);
         }
@@ -100,7 +113,8 @@ impl Walk<'_> {
     fn update_lead(&mut self, update: &UpdateLead) -> Result<Value, Failure> {
         let mut previous = Map::new();
         for (field, value) in &update.set {
-            let value = text::render_value(value, &self.roots).map_err(|error| ("invalid_template", error))?;
+            let value =
+                text::render_value(value, &self.roots).map_err(|error| ("invalid_template", error))?;
             let own = field.strip_prefix("cf.").or_else(|| field.strip_prefix("customFields."));
             match own {
                 Some(key) => self.set_own_field(key, value, &mut previous)?,
@@ -115,7 +129,12 @@ impl Walk<'_> {
         Ok(json!({ "fields": fields }))
     }
 
-    fn set_plain_field(&mut self, field: &str, value: Value, previous: &mut Map<String, Value>) -> Result<(), Failure> {
+    fn set_plain_field(
+        &mut self,
+        field: &str,
+        value: Value,
+        previous: &mut Map<String, Value>,
+    ) -> Result<(), Failure> {
         let column = validate::SETTABLE.iter().find(|(name, _)| *name == field).map(|(_, column)| *column);
         let column = column.ok_or_else(|| ("unknown_field", format!("A step cannot set `{field}`.")))?;
         let value = checked(field, value)?;
@@ -128,10 +147,16 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn set_own_field(&mut self, key: &str, value: Value, previous: &mut Map<String, Value>) -> Result<(), Failure> {
+    fn set_own_field(
+        &mut self,
+        key: &str,
+        value: Value,
+        previous: &mut Map<String, Value>,
+    ) -> Result<(), Failure> {
         let lead = self.lead_mut()?;
         let mut own = lead.get("customFields").and_then(Value::as_object).cloned().unwrap_or_default();
-        let before = if value.is_null() { own.remove(key) } else { own.insert(key.to_owned(), value.clone()) };
+        let before =
+            if value.is_null() { own.remove(key) } else { own.insert(key.to_owned(), value.clone()) };
         if before.as_ref().unwrap_or(&Value::Null) != &value {
             previous.insert(format!("customFields.{key}"), before.unwrap_or_default());
             lead.insert("customFields".to_owned(), Value::Object(own.clone()));
@@ -140,7 +165,13 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn set_field(&mut self, field: &str, column: &str, value: Value, kind: EventKind) -> Result<Value, Failure> {
+    fn set_field(
+        &mut self,
+        field: &str,
+        column: &str,
+        value: Value,
+        kind: EventKind,
+    ) -> Result<Value, Failure> {
         let lead = self.lead_mut()?;
         let before = lead.insert(field.to_owned(), value.clone()).unwrap_or_default();
         if before == value {
@@ -239,11 +270,17 @@ fn checked(field: &str, value: Value) -> Result<Value, Failure> {
         ("status" | "source", Value::String(word)) => {
             let fits = word.len() <= 40
                 && word.starts_with(|c: char| c.is_ascii_lowercase())
-                && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+                && word
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
             if fits { Ok(value) } else { Err(refuse("a plain word is expected.")) }
         }
-        ("timezone", Value::String(zone)) if zone.parse::<chrono_tz::Tz>().is_err() => Err(refuse("an IANA zone is expected.")),
-        (_, Value::String(text)) if text.chars().count() > 200 => Err(refuse("at most 200 characters are taken.")),
+        ("timezone", Value::String(zone)) if zone.parse::<chrono_tz::Tz>().is_err() => {
+            Err(refuse("an IANA zone is expected."))
+        }
+        (_, Value::String(text)) if text.chars().count() > 200 => {
+            Err(refuse("at most 200 characters are taken."))
+        }
         (_, Value::String(_)) => Ok(value),
         _ => Err(refuse("a text is expected.")),
     }

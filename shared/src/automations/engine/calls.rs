@@ -91,7 +91,8 @@ impl Settlement {
                 saved: call.request.save_as.as_ref().map(|name| json!({name: body})),
             },
             CallOutcome::Failed { status, code, message, retryable, retry_after } => {
-                let pause = (retryable && call.attempt < MAX_ATTEMPTS).then(|| pause(call.attempt, retry_after));
+                let pause =
+                    (retryable && call.attempt < MAX_ATTEMPTS).then(|| pause(call.attempt, retry_after));
                 Self {
                     effect: if pause.is_some() { "rejected" } else { "failed" },
                     step: if pause.is_some() { "waiting" } else { "failed" },
@@ -164,7 +165,8 @@ pub async fn settle_call(tx: &mut TenantTx, call: &Call, outcome: CallOutcome) -
     .await?;
     let tenant = tx.tenant_id();
     if let (Some(run), Some(pause)) = (owned, settled.pause)
-        && let Some(hint) = pause.to_std().ok().and_then(|pause| Hint::now(tenant, HintKind::Run, run).after(pause))
+        && let Some(hint) =
+            pause.to_std().ok().and_then(|pause| Hint::now(tenant, HintKind::Run, run).after(pause))
     {
         tx.hint(hint);
     }

@@ -42,8 +42,11 @@ pub(super) struct RunRow {
 
 /// Columns of leads. The rows are locked, so their new values replace the old ones as wholes.
 pub(super) async fn leads(tx: &mut TenantTx, changes: &HashMap<Uuid, Map<String, Value>>) -> DbResult<()> {
-    let rows: Vec<Value> =
-        changes.iter().filter(|(_, fields)| !fields.is_empty()).map(|(id, fields)| json!({"id": id, "fields": fields})).collect();
+    let rows: Vec<Value> = changes
+        .iter()
+        .filter(|(_, fields)| !fields.is_empty())
+        .map(|(id, fields)| json!({"id": id, "fields": fields}))
+        .collect();
     if rows.is_empty() {
         return Ok(());
     }
@@ -255,5 +258,9 @@ pub(super) async fn runs(tx: &mut TenantTx, rows: &[RunRow]) -> DbResult<()> {
     .await?
     .rows_affected();
     // The rows are locked since they were found to be held, so this cannot happen; if it does, nothing may be kept.
-    if written == rows.len() as u64 { Ok(()) } else { Err(DbError::Contention("a run was lost in its own transaction".to_owned())) }
+    if written == rows.len() as u64 {
+        Ok(())
+    } else {
+        Err(DbError::Contention("a run was lost in its own transaction".to_owned()))
+    }
 }

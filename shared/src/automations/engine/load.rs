@@ -136,10 +136,13 @@ type BatchGraphs = HashMap<(Uuid, i32), Option<Arc<Graph>>>;
 
 async fn graphs(tx: &mut TenantTx, runs: &[Ready]) -> DbResult<BatchGraphs> {
     let tenant = tx.tenant();
-    let wanted: HashSet<(Uuid, i32)> = runs.iter().map(|ready| (ready.run.automation_id, ready.run.version)).collect();
+    let wanted: HashSet<(Uuid, i32)> =
+        runs.iter().map(|ready| (ready.run.automation_id, ready.run.version)).collect();
     let mut found: BatchGraphs = {
         let kept = GRAPHS.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = wanted.iter().filter_map(|(id, version)| Some(((*id, *version), kept.get(&(tenant, *id, *version))?.clone())));
+        let known = wanted
+            .iter()
+            .filter_map(|(id, version)| Some(((*id, *version), kept.get(&(tenant, *id, *version))?.clone())));
         known.collect()
     };
     let missing: Vec<(Uuid, i32)> = wanted.into_iter().filter(|key| !found.contains_key(key)).collect();
@@ -212,5 +215,8 @@ pub(super) async fn read_templates(tx: &mut TenantTx, ids: Vec<Uuid>) -> DbResul
         subject,
         body,
     };
-    Ok(rows.into_iter().map(|row| (row.id, text(&row.purpose, row.subject, row.body, row.current_version))).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.id, text(&row.purpose, row.subject, row.body, row.current_version)))
+        .collect())
 }

@@ -76,21 +76,34 @@ fn walk_safely(ready: &Ready, batch: &Batch, zone: chrono_tz::Tz) -> Walked {
     let given = Given { run, graph, facts, now: batch.now, zone, templates: &batch.templates };
     catch_unwind(AssertUnwindSafe(|| walk(&given))).unwrap_or_else(|_| {
         tracing::error!(run = %run.id, "a walk panicked");
-        stopped(run, Next::Attention { code: "internal_error", message: "The engine failed at this run.".to_owned() })
+        stopped(
+            run,
+            Next::Attention { code: "internal_error", message: "The engine failed at this run.".to_owned() },
+        )
     })
 }
 
 /// A run that goes no further than where it stands.
 fn stopped(run: &Claimed, next: Next) -> Walked {
-    Walked { writes: Writes::default(), next, current_step: run.current_step.clone(), step_seq: run.step_seq, lead: None }
+    Walked {
+        writes: Writes::default(),
+        next,
+        current_step: run.current_step.clone(),
+        step_seq: run.step_seq,
+        lead: None,
+    }
 }
 
 /// A run whose writes the database refuses.
 fn failed(run: &Claimed, error: &DbError) -> Walked {
     let (code, message) = match error.constraint() {
         Some("leads_stage_id_fkey") => ("unknown_stage", "The stage is gone."),
-        Some("leads_owner_id_fkey" | "activities_assignee_id_fkey") => ("unknown_user", "The colleague is gone."),
-        Some("automation_runs_context_check") => ("context_too_large", "The variables of the run take more than 64 KiB."),
+        Some("leads_owner_id_fkey" | "activities_assignee_id_fkey") => {
+            ("unknown_user", "The colleague is gone.")
+        }
+        Some("automation_runs_context_check") => {
+            ("context_too_large", "The variables of the run take more than 64 KiB.")
+        }
         _ => ("refused", "The database refused what the step wanted written."),
     };
     tracing::warn!(run = %run.id, %error, "a run is failed because its writes were refused");
@@ -163,14 +176,22 @@ impl Sheet {
             // The walk has used it; the next wait needs its own.
             fields.remove("wokenBy");
         }
-        let row = RunRow { id: run.id, epoch: run.lease_epoch, current_step, step_seq, context, ..RunRow::default() };
+        let row = RunRow {
+            id: run.id,
+            epoch: run.lease_epoch,
+            current_step,
+            step_seq,
+            context,
+            ..RunRow::default()
+        };
         self.runs.push(standing(row, next));
     }
 
     /// A message that a rule forbids is an answer too: the run goes on at once.
     fn planned(&mut self, run: Uuid, output: Value, waits: bool) {
         let Some(row) = self.runs.iter_mut().find(|row| row.id == run) else { return };
-        if let Some(step) = self.steps.iter_mut().find(|step| step.run_id == run && step.seq == row.step_seq) {
+        if let Some(step) = self.steps.iter_mut().find(|step| step.run_id == run && step.seq == row.step_seq)
+        {
             step.output = Some(output);
             if !waits {
                 step.status = "skipped";
@@ -191,13 +212,24 @@ fn standing(row: RunRow, next: Next) -> RunRow {
             RunRow { status: "waiting", wake_at: until, wake_kind: Some(kind), wait_event: event, ..row }
         }
         Next::Calling => RunRow { status: "running", wake_kind: Some(wake::CALL), ..row },
-        Next::Completed(reason) => RunRow { status: "completed", exit_reason: Some(reason), ended: true, ..row },
-        Next::Failed { code, message } => {
-            RunRow { status: "failed", error_code: Some(code), error_message: Some(message), ended: true, ..row }
+        Next::Completed(reason) => {
+            RunRow { status: "completed", exit_reason: Some(reason), ended: true, ..row }
         }
-        Next::Attention { code, message } => {
-            RunRow { status: "attention", error_code: Some(code.to_owned()), error_message: Some(message), ..row }
+        Next::Failed { code, message } => RunRow {
+            status: "failed",
+            error_code: Some(code),
+            error_message: Some(message),
+            ended: true,
+            ..row
+        },
+        Next::Attention { code, message } => RunRow {
+            status: "attention",
+            error_code: Some(code.to_owned()),
+            error_message: Some(message),
+            ..row
+        },
+        Next::Cancelled(reason) => {
+            RunRow { status: "cancelled", exit_reason: Some(reason.to_owned()), ended: true, ..row }
         }
-        Next::Cancelled(reason) => RunRow { status: "cancelled", exit_reason: Some(reason.to_owned()), ended: true, ..row },
     }
 }

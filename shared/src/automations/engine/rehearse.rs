@@ -76,7 +76,8 @@ pub async fn rehearse(
     )
     .fetch_all(tx.conn())
     .await?;
-    let mut cast: Vec<(Option<Uuid>, Option<Value>)> = leads.into_iter().map(|row| (Some(row.id), Some(row.facts))).collect();
+    let mut cast: Vec<(Option<Uuid>, Option<Value>)> =
+        leads.into_iter().map(|row| (Some(row.id), Some(row.facts))).collect();
     if people.is_empty() {
         cast.push((None, None));
     }
@@ -134,10 +135,18 @@ impl Play<'_> {
                     self.now = until.unwrap_or(self.now);
                     Some(kind)
                 }
-                Next::Completed(reason) => return Preview { status: "completed", reason: Some(reason), ..self.preview },
-                Next::Failed { message, .. } => return Preview { status: "failed", reason: Some(message), ..self.preview },
-                Next::Attention { message, .. } => return Preview { status: "attention", reason: Some(message), ..self.preview },
-                Next::Cancelled(reason) => return Preview { status: "cancelled", reason: Some(reason.to_owned()), ..self.preview },
+                Next::Completed(reason) => {
+                    return Preview { status: "completed", reason: Some(reason), ..self.preview };
+                }
+                Next::Failed { message, .. } => {
+                    return Preview { status: "failed", reason: Some(message), ..self.preview };
+                }
+                Next::Attention { message, .. } => {
+                    return Preview { status: "attention", reason: Some(message), ..self.preview };
+                }
+                Next::Cancelled(reason) => {
+                    return Preview { status: "cancelled", reason: Some(reason.to_owned()), ..self.preview };
+                }
             };
             run.current_step = walked.current_step;
             run.step_seq = walked.step_seq;
@@ -151,15 +160,28 @@ impl Play<'_> {
     fn note(&mut self, walked: &Walked) {
         let message = walked.writes.message.as_ref();
         for row in &walked.writes.steps {
-            if let Some(open) = self.preview.steps.last_mut().filter(|open| open.id == row.step_id && open.status != "completed") {
+            if let Some(open) = self
+                .preview
+                .steps
+                .last_mut()
+                .filter(|open| open.id == row.step_id && open.status != "completed")
+            {
                 open.status = row.status;
                 continue;
             }
             let output = match (row.kind, message) {
-                ("sendMessage", Some(message)) => Some(json!({"subject": message.subject, "body": message.body})),
+                ("sendMessage", Some(message)) => {
+                    Some(json!({"subject": message.subject, "body": message.body}))
+                }
                 _ => row.output.clone(),
             };
-            self.preview.steps.push(PreviewStep { id: row.step_id.clone(), kind: row.kind, status: row.status, at: self.now, output });
+            self.preview.steps.push(PreviewStep {
+                id: row.step_id.clone(),
+                kind: row.kind,
+                status: row.status,
+                at: self.now,
+                output,
+            });
         }
     }
 }

@@ -15,7 +15,8 @@ pub(super) fn wake_at(wait: &Wait, now: DateTime<Utc>, zone: Tz) -> Option<DateT
         let today = now.with_timezone(&zone).date_naive();
         return (0..=14).find_map(|ahead| {
             let day = today.checked_add_days(Days::new(ahead))?;
-            let wanted = wait.days.is_empty() || wait.days.iter().any(|wanted| wanted.weekday() == day.weekday());
+            let wanted =
+                wait.days.is_empty() || wait.days.iter().any(|wanted| wanted.weekday() == day.weekday());
             resolve(day.and_time(local.0), zone).filter(|at| wanted && *at > now)
         });
     }
@@ -36,11 +37,20 @@ mod tests {
     #[test]
     fn a_local_time_is_met_on_the_day_that_the_clock_changes_too() {
         let nine = json!({"untilLocal": "09:00"});
-        assert_eq!(end(nine.clone(), "2026-03-28T10:00:00Z", Tz::Europe__Berlin), "2026-03-29T07:00:00+00:00");
-        assert_eq!(end(nine.clone(), "2026-10-24T10:00:00Z", Tz::Europe__Berlin), "2026-10-25T08:00:00+00:00");
+        assert_eq!(
+            end(nine.clone(), "2026-03-28T10:00:00Z", Tz::Europe__Berlin),
+            "2026-03-29T07:00:00+00:00"
+        );
+        assert_eq!(
+            end(nine.clone(), "2026-10-24T10:00:00Z", Tz::Europe__Berlin),
+            "2026-10-25T08:00:00+00:00"
+        );
         assert_eq!(end(nine, "2026-06-01T06:59:59Z", Tz::Europe__Berlin), "2026-06-01T07:00:00+00:00");
         // 02:30 does not exist on that day: the end of the gap stands for it.
-        assert_eq!(end(json!({"untilLocal": "02:30"}), "2026-03-29T00:00:00Z", Tz::Europe__Berlin), "2026-03-29T01:00:00+00:00");
+        assert_eq!(
+            end(json!({"untilLocal": "02:30"}), "2026-03-29T00:00:00Z", Tz::Europe__Berlin),
+            "2026-03-29T01:00:00+00:00"
+        );
     }
 
     #[test]

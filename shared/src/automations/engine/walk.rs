@@ -9,8 +9,8 @@ use chrono_tz::Tz;
 use serde_json::{Value, json};
 
 use super::{
-    model::{Claimed, Facts, HttpRequest, Next, Notice, NoticeTo, StepRow, Walked, Writes, wake},
     load::Templates,
+    model::{Claimed, Facts, HttpRequest, Next, Notice, NoticeTo, StepRow, Walked, Writes, wake},
     times,
 };
 use crate::{
@@ -74,7 +74,8 @@ pub(super) struct Walk<'a> {
 pub(super) fn walk(given: &Given<'_>) -> Walked {
     let vars = given.run.context.get("vars").cloned().unwrap_or_else(|| json!({}));
     let lead = given.facts.lead.clone();
-    let zone = lead.as_ref().and_then(|lead| lead.get("timezone")?.as_str()?.parse().ok()).unwrap_or(given.zone);
+    let zone =
+        lead.as_ref().and_then(|lead| lead.get("timezone")?.as_str()?.parse().ok()).unwrap_or(given.zone);
     let roots = json!({
         "lead": lead, "event": given.facts.event, "vars": vars, "tenant": given.facts.tenant,
     });
@@ -146,7 +147,11 @@ impl Walk<'_> {
                     place = next;
                 }
                 Flow::Rest(next) => {
-                    let status = if matches!(next, Next::Waiting { kind: wake::TIME | wake::EVENT, .. }) { "waiting" } else { "running" };
+                    let status = if matches!(next, Next::Waiting { kind: wake::TIME | wake::EVENT, .. }) {
+                        "waiting"
+                    } else {
+                        "running"
+                    };
                     self.record(step, status, None, None);
                     return (place, next);
                 }
@@ -184,7 +189,9 @@ impl Walk<'_> {
                 let way = self.way(step, split);
                 Flow::Go(way.and_then(place), json!({"then": way}))
             }
-            Action::Exit(exit) => Flow::End(exit.reason.as_ref().map_or_else(|| "exit".to_owned(), ToString::to_string)),
+            Action::Exit(exit) => {
+                Flow::End(exit.reason.as_ref().map_or_else(|| "exit".to_owned(), ToString::to_string))
+            }
             Action::Webhook(webhook) => match self.request(webhook) {
                 Ok(request) => {
                     self.writes.call = Some(request);
@@ -208,17 +215,22 @@ impl Walk<'_> {
             wake::EVENT => {
                 let woken_by = self.given.run.context.get("wokenBy").cloned();
                 let limit = match self.given.graph.step(open).map(|step| &step.action) {
-                    Some(Action::Wait(wait)) => wait.on_timeout.as_deref().and_then(|id| self.given.graph.place(id)),
+                    Some(Action::Wait(wait)) => {
+                        wait.on_timeout.as_deref().and_then(|id| self.given.graph.place(id))
+                    }
                     _ => None,
                 };
-                let output = woken_by.as_ref().map_or_else(|| json!({"timedOut": true}), |event| json!({"eventId": event}));
+                let output = woken_by
+                    .as_ref()
+                    .map_or_else(|| json!({"timedOut": true}), |event| json!({"eventId": event}));
                 self.close_open(Some(open), "completed", output);
                 Flow::Go(if woken_by.is_some() { after } else { limit.or(after) }, Value::Null)
             }
             wake::RETRY | wake::CALL => Flow::Rest(Next::Calling),
             _ => match settled {
                 Some(step) if step.status == "failed" => {
-                    let (code, message) = step.error.unwrap_or_else(|| ("failed".to_owned(), "The step failed.".to_owned()));
+                    let (code, message) =
+                        step.error.unwrap_or_else(|| ("failed".to_owned(), "The step failed.".to_owned()));
                     Flow::Fail(code, message)
                 }
                 Some(step) if step.status == "running" => {
@@ -235,9 +247,13 @@ impl Walk<'_> {
             return Flow::Rest(Next::Waiting { until, kind: wake::EVENT, event: Some(event.clone()) });
         }
         match times::wake_at(wait, self.given.now, self.zone) {
-            Some(at) if at > self.given.now => Flow::Rest(Next::Waiting { until: Some(at), kind: wake::TIME, event: None }),
+            Some(at) if at > self.given.now => {
+                Flow::Rest(Next::Waiting { until: Some(at), kind: wake::TIME, event: None })
+            }
             Some(_) => Flow::Go(after, json!({})),
-            None => Flow::Fail("invalid_time".to_owned(), "The time to wait for cannot be computed.".to_owned()),
+            None => {
+                Flow::Fail("invalid_time".to_owned(), "The time to wait for cannot be computed.".to_owned())
+            }
         }
     }
 
@@ -295,7 +311,13 @@ impl Walk<'_> {
         self.given.graph.place(target?)
     }
 
-    fn record(&mut self, step: &Step, status: &'static str, output: Option<Value>, error: Option<(String, String)>) {
+    fn record(
+        &mut self,
+        step: &Step,
+        status: &'static str,
+        output: Option<Value>,
+        error: Option<(String, String)>,
+    ) {
         let (error_code, error_message) = error.unzip();
         self.writes.steps.push(StepRow {
             run_id: self.given.run.id,
@@ -313,7 +335,8 @@ impl Walk<'_> {
     /// Ends the row of the step that had begun, if one had.
     fn close_open(&mut self, place: Option<usize>, status: &'static str, output: Value) {
         let graph = self.given.graph;
-        if let (Some(step), Some(_)) = (place.and_then(|place| graph.step(place)), &self.given.run.wake_kind) {
+        if let (Some(step), Some(_)) = (place.and_then(|place| graph.step(place)), &self.given.run.wake_kind)
+        {
             self.record(step, status, Some(output), None);
         }
     }
