@@ -13,6 +13,7 @@ pub mod catalog;
 pub mod invoices;
 pub mod ledger;
 pub mod payments;
+pub mod pos;
 pub mod pricing;
 pub mod tax_rates;
 
