@@ -19,7 +19,6 @@ use crate::{
 pub(super) struct LockedShift {
     pub id: Uuid,
     pub status: String,
-    pub register_key: String,
     pub currency: String,
 }
 
@@ -67,7 +66,7 @@ pub(super) async fn join_shift(
 ) -> Result<LockedShift, Problem> {
     let mut open = sqlx::query_as!(
         LockedShift,
-        r#"select id, status, register_key, currency::text as "currency!" from pos_shifts
+        r#"select id, status, currency::text as "currency!" from pos_shifts
             where tenant_id = $1 and status = 'open' and ($2::uuid is null or id = $2)
               and ($3::text is null or register_key = $3)
             order by id limit 2 for share"#,
@@ -87,7 +86,7 @@ pub(super) async fn join_shift(
 async fn lock_alone(tx: &mut TenantTx, id: Uuid) -> DbResult<Option<LockedShift>> {
     let shift = sqlx::query_as!(
         LockedShift,
-        r#"select id, status, register_key, currency::text as "currency!" from pos_shifts
+        r#"select id, status, currency::text as "currency!" from pos_shifts
             where tenant_id = $1 and id = $2 for update"#,
         tx.tenant(),
         id,
