@@ -7,7 +7,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 # Queries are checked against .sqlx: compiling never asks the database that DATABASE_URL names.
 export SQLX_OFFLINE := true
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench fmt sqlx lambda db-migrate db-deploy db-seed
+.PHONY: help setup run test check bench fmt sqlx openapi lambda db-migrate db-deploy db-seed
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,9 @@ fmt: ## format the Rust code
 sqlx: ## regenerate .sqlx after a change to a query or a migration
 	@scripts/setup.sh test
 	@scripts/sqlx.sh prepare
+
+openapi: ## write the description of the API after a route or a shape has changed
+	cargo run -q -p local --bin openapi > target/openapi.json && mv target/openapi.json docs/openapi.json
 
 lambda: ## build every deployable function into target/lambda
 	@scripts/setup.sh lambda

@@ -17,7 +17,6 @@ create table webhook_sources (
     previous_expires_at timestamptz,
     settings jsonb not null default '{}',        -- forms: honeypot, mapping, allowed origins; Meta: verify token …
     status text not null default 'active',
-    last_received_at timestamptz,
     version bigint not null default 1,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
@@ -44,8 +43,8 @@ create table webhook_receipts (
     delivery_key text not null,                  -- what makes it the same delivery: event id, sid + status, or a hash of the body
     body_sha256 bytea not null,
     raw bytea,                                   -- null once purged
-    content_type text,
     headers jsonb not null default '{}',         -- the few that matter for reading the body; never authorisation
+    query text not null default '',              -- of the URL: status callbacks carry our own ids in it
     status text not null default 'received',
     attempts integer not null default 0,
     lease_epoch bigint not null default 0,
@@ -68,6 +67,8 @@ create table webhook_receipts (
     constraint webhook_receipts_status_check check (status in ('received', 'processed', 'ignored', 'quarantined'))
 );
 create index webhook_receipts_tenant_id_received_at_idx on webhook_receipts (tenant_id, received_at, id);
+-- The list of one source, and when it last received something.
+create index webhook_receipts_tenant_id_source_id_received_at_idx on webhook_receipts (tenant_id, source_id, received_at, id);
 create index webhook_receipts_tenant_id_next_attempt_at_due_idx on webhook_receipts (tenant_id, next_attempt_at) where status = 'received';
 create index webhook_receipts_tenant_id_quarantined_idx on webhook_receipts (tenant_id, received_at, id) where status = 'quarantined';
 create index webhook_receipts_tenant_id_replay_of_id_idx on webhook_receipts (tenant_id, replay_of_id) where replay_of_id is not null;

@@ -127,7 +127,9 @@ impl Condition {
             Self::Any { any } => ("any", any),
             Self::Not { not } => ("not", not),
             Self::Compare(comparison) => {
-                found.extend(comparison.problem().map(|(code, detail)| (format!("{pointer}/value"), code, detail)));
+                found.extend(
+                    comparison.problem().map(|(code, detail)| (format!("{pointer}/value"), code, detail)),
+                );
                 return;
             }
         };
@@ -144,7 +146,9 @@ impl Comparison {
             Operator::Between if self.value.as_array().is_none_or(|pair| pair.len() != 2) => {
                 Some(("wrong_type", "`between` takes a list of two values."))
             }
-            Operator::Within if number(&self.value).is_none() => Some(("wrong_type", "`within` takes a number of days.")),
+            Operator::Within if number(&self.value).is_none() => {
+                Some(("wrong_type", "`within` takes a number of days."))
+            }
             Operator::Before | Operator::After if instant(&self.value).is_none() => {
                 Some(("invalid_time", "RFC 3339 or a date is expected."))
             }
@@ -162,7 +166,9 @@ impl Comparison {
             Operator::Eq => same(field, value),
             Operator::Ne => !same(field, value),
             Operator::In => value.as_array().is_some_and(|list| list.iter().any(|item| same(field, item))),
-            Operator::Includes => field.as_array().is_some_and(|list| list.iter().any(|item| same(item, value))),
+            Operator::Includes => {
+                field.as_array().is_some_and(|list| list.iter().any(|item| same(item, value)))
+            }
             Operator::Contains => texts(field, value).is_some_and(|(text, part)| text.contains(&part)),
             Operator::StartsWith => texts(field, value).is_some_and(|(text, part)| text.starts_with(&part)),
             Operator::Exists => is_set(field) != (value == &Value::Bool(false)),

@@ -140,8 +140,12 @@ impl Config {
             allow_private_targets: read
                 .parsed("ALLOW_PRIVATE_TARGETS", Some(if is_local { "true" } else { "false" }), boolean)
                 .unwrap_or_default(),
-            token_keys: (needs == Needs::Api).then(|| read.required("JWT_SIGNING_KEYS", |text| token_keys(text, &public_base_url))).flatten(),
-            secret_box: (needs != Needs::Migrate).then(|| read.required("SECRET_BOX_KEYS", secret_box)).flatten(),
+            token_keys: (needs == Needs::Api)
+                .then(|| read.required("JWT_SIGNING_KEYS", |text| token_keys(text, &public_base_url)))
+                .flatten(),
+            secret_box: (needs != Needs::Migrate)
+                .then(|| read.required("SECRET_BOX_KEYS", secret_box))
+                .flatten(),
             sqs: if needs == Needs::Migrate { None } else { aws::sqs(&mut read, is_local) },
             log_level: read.parsed("LOG_LEVEL", Some("info"), log_level).unwrap_or_default(),
         };
@@ -155,8 +159,10 @@ impl Config {
     }
 }
 
+/// The variables of this project that are set.
+#[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is the module that the ban points to")]
-fn environment() -> HashMap<String, String> {
+pub fn environment() -> HashMap<String, String> {
     VARIABLES.iter().filter_map(|(name, _)| Some(((*name).to_owned(), std::env::var(name).ok()?))).collect()
 }
 

@@ -36,7 +36,9 @@ pub fn init_terminal(level: &str) {
 }
 
 fn filter(level: &str) -> EnvFilter {
-    EnvFilter::new(format!("{level},sqlx=warn,hyper=warn,hyper_util=warn,rustls=warn,aws_smithy_runtime=warn"))
+    EnvFilter::new(format!(
+        "{level},sqlx=warn,hyper=warn,hyper_util=warn,rustls=warn,aws_smithy_runtime=warn"
+    ))
 }
 
 /// What is said of a request.

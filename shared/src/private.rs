@@ -11,7 +11,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::{RefOr, schema::Schema};
-use utoipa::{ToSchema, __dev::ComposeSchema};
+use utoipa::{__dev::ComposeSchema, ToSchema};
 
 /// Personal data: a name, an address, a phone number, a message, a health value.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type)]

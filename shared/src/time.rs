@@ -14,7 +14,9 @@ pub fn start_of_day(date: NaiveDate, zone: Tz) -> Option<DateTime<Utc>> {
 #[must_use]
 pub fn resolve(local: NaiveDateTime, zone: Tz) -> Option<DateTime<Utc>> {
     match zone.from_local_datetime(&local) {
-        LocalResult::Single(instant) | LocalResult::Ambiguous(instant, _) => Some(instant.with_timezone(&Utc)),
+        LocalResult::Single(instant) | LocalResult::Ambiguous(instant, _) => {
+            Some(instant.with_timezone(&Utc))
+        }
         // No gap of any zone in the tz database is longer than a day; steps of a minute find its end.
         LocalResult::None => (1..=24 * 60).find_map(|minutes| {
             let later = local.checked_add_signed(Duration::minutes(minutes))?;

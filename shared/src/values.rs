@@ -7,8 +7,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use utoipa::{
-    ToSchema,
     __dev::ComposeSchema,
+    ToSchema,
     openapi::{RefOr, schema::Schema},
 };
 
@@ -39,7 +39,7 @@ macro_rules! text_value {
             type Error = &'static str;
 
             fn try_from(text: String) -> Result<Self, Self::Error> {
-                $parse(text).map(Self)
+                $parse(&text).map(Self)
             }
         }
 
@@ -95,18 +95,24 @@ text_value! {
     /// An ISO 4217 currency, upper case.
     Currency, currency
 }
+text_value! {
+    /// A language, as BCP 47 writes it: `de`, `en-GB`, `zh-Hant-TW`.
+    Locale, locale
+}
 
-fn line(text: String) -> Result<String, &'static str> {
+fn line(text: &str) -> Result<String, &'static str> {
     let text = text.trim();
     match text.chars().count() {
         0 => Err("blank: Say something, or leave the field out."),
-        1..=200 if text.chars().any(char::is_control) => Err("invalid_text: Line breaks and control characters do not belong here."),
+        1..=200 if text.chars().any(char::is_control) => {
+            Err("invalid_text: Line breaks and control characters do not belong here.")
+        }
         1..=200 => Ok(text.to_owned()),
         _ => Err("too_long: At most 200 characters are taken."),
     }
 }
 
-fn prose(text: String) -> Result<String, &'static str> {
+fn prose(text: &str) -> Result<String, &'static str> {
     let text = text.trim_end();
     match text.chars().count() {
         0 => Err("blank: Say something, or leave the field out."),
@@ -115,15 +121,15 @@ fn prose(text: String) -> Result<String, &'static str> {
     }
 }
 
-fn word(text: String) -> Result<String, &'static str> {
+fn word(text: &str) -> Result<String, &'static str> {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-.".contains(&byte);
     if (1..=40).contains(&text.len()) && text.bytes().all(fits) && !text.starts_with(['_', '-', '.']) {
-        return Ok(text);
+        return Ok(text.to_owned());
     }
     Err("invalid_word: Lower-case letters, digits, `_`, `-` and `.` are taken, 40 at most.")
 }
 
-fn tag(text: String) -> Result<String, &'static str> {
+fn tag(text: &str) -> Result<String, &'static str> {
     let tag = line(text)?.to_lowercase();
     if tag.chars().count() > 60 || tag.contains(',') {
         return Err("invalid_tag: A tag has at most 60 characters and no comma.");
@@ -132,11 +138,12 @@ fn tag(text: String) -> Result<String, &'static str> {
 }
 
 /// The rules of HTML's e-mail field (WHATWG), with a dot in the host and the lengths of RFC 5321, section 4.5.3.1.
-fn email(text: String) -> Result<String, &'static str> {
+fn email(text: &str) -> Result<String, &'static str> {
     const REFUSED: &str = "invalid_email: An address like name@example.com is expected.";
     let text = text.trim().to_lowercase();
     let (local, host) = text.rsplit_once('@').ok_or(REFUSED)?;
-    let local_fits = |byte: u8| byte.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(&byte) || byte >= 0x80;
+    let local_fits =
+        |byte: u8| byte.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(&byte) || byte >= 0x80;
     let label_fits = |label: &str| {
         (1..=63).contains(&label.len())
             && !label.starts_with('-')
@@ -154,26 +161,41 @@ fn email(text: String) -> Result<String, &'static str> {
     if good { Ok(text) } else { Err(REFUSED) }
 }
 
-fn zone(text: String) -> Result<String, &'static str> {
+fn zone(text: &str) -> Result<String, &'static str> {
     match text.parse::<chrono_tz::Tz>() {
-        Ok(_) => Ok(text),
+        Ok(_) => Ok(text.to_owned()),
         Err(_) => Err("unknown_zone: An IANA time zone like Europe/Berlin is expected."),
     }
 }
 
-fn country(text: String) -> Result<String, &'static str> {
-    if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase()) && text.parse::<phonenumber::country::Id>().is_ok()
+fn country(text: &str) -> Result<String, &'static str> {
+    if text.len() == 2
+        && text.bytes().all(|byte| byte.is_ascii_uppercase())
+        && text.parse::<phonenumber::country::Id>().is_ok()
     {
-        return Ok(text);
+        return Ok(text.to_owned());
     }
     Err("unknown_country: An ISO 3166-1 code like DE is expected.")
 }
 
-fn currency(text: String) -> Result<String, &'static str> {
-    match iso_currency::Currency::from_code(&text) {
-        Some(_) => Ok(text),
+fn currency(text: &str) -> Result<String, &'static str> {
+    match iso_currency::Currency::from_code(text) {
+        Some(_) => Ok(text.to_owned()),
         None => Err("unknown_currency: An ISO 4217 code like EUR is expected."),
     }
+}
+
+/// The form of a language tag (RFC 5646) without its private and extended parts.
+fn locale(text: &str) -> Result<String, &'static str> {
+    let mut parts = text.split('-');
+    let language = parts.next().unwrap_or_default();
+    let good = (2..=3).contains(&language.len())
+        && language.bytes().all(|byte| byte.is_ascii_lowercase())
+        && parts.all(|part| {
+            (2..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        })
+        && text.len() <= 35;
+    if good { Ok(text.to_owned()) } else { Err("unknown_locale: A language like de or en-GB is expected.") }
 }
 
 /// A telephone number as somebody wrote it; [`Phone::parse`] makes it one that can be dialled.
@@ -193,6 +215,15 @@ impl Phone {
             return Err(REFUSED);
         }
         Ok(Self(number.format().mode(phonenumber::Mode::E164).to_string()))
+    }
+
+    /// Takes a number as a telephone network tells it: in E.164, and real because somebody called or wrote from it, even
+    /// where the numbering plans that we know do not have it yet.
+    #[must_use]
+    pub fn from_network(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix('+')?;
+        let fits = (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+        (fits && !digits.starts_with('0')).then(|| Self(text.to_owned()))
     }
 
     /// The number in E.164.
@@ -230,7 +261,10 @@ mod tests {
 
     #[test]
     fn addresses_are_lower_cased_and_nonsense_is_refused() {
-        assert_eq!(Email::try_from(" Ada.Lovelace+x@Example.COM ".to_owned()).unwrap().as_str(), "ada.lovelace+x@example.com");
+        assert_eq!(
+            Email::try_from(" Ada.Lovelace+x@Example.COM ".to_owned()).unwrap().as_str(),
+            "ada.lovelace+x@example.com"
+        );
         for text in ["", "a", "a@b", "@b.de", "a b@c.de", "a@-b.de", "a@b..de", "a..b@c.de", "a\n@b.de"] {
             assert!(Email::try_from(text.to_owned()).is_err(), "{text:?}");
         }

@@ -4,19 +4,63 @@ use axum::Json;
 use shared::{
     auth::{ReadLeads, WriteLeads},
     db::OnConstraint,
-    http::{ApiResult, Created, Cx, ListQuery, Page, PathId, Problem, QueryString, Valid},
-    leads::{self, Activity, ActivityFilter, NewActivity},
+    http::{
+        ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid,
+        Versioned,
+    },
+    leads::{
+        self, Activity, ActivityFilter, ActivityPatch, LeadConversation, LeadConversationFilter, NewActivity,
+        TimelineFilter, TimelineItem,
+    },
 };
+
+use crate::leads::require_lead;
 
 /// A lead's activities, latest first.
 #[utoipa::path(get, path = "/api/leads/{id}/activities", operation_id = "list_activities", tag = "leads",
     extensions(("x-role" = json!("viewer"))),
     params(("id" = Uuid, Path), ActivityFilter, shared::http::PageParams),
     responses((status = 200, body = Page<Activity>)))]
-pub(crate) async fn list_activities(mut cx: Cx<ReadLeads>, PathId(id): PathId, query: QueryString) -> ApiResult {
+pub(crate) async fn list_activities(
+    mut cx: Cx<ReadLeads>,
+    PathId(id): PathId,
+    query: QueryString,
+) -> ApiResult {
     let query: ListQuery<ActivityFilter> = query.list(cx.zone())?;
     require_lead(&mut cx, id).await?;
     let page = leads::list_activities(&mut cx.tx, id, &query).await?;
+    cx.commit(Json(page)).await
+}
+
+/// Everything that happened with a lead, latest first: activities, messages, invoices in one order.
+#[utoipa::path(get, path = "/api/leads/{id}/timeline", operation_id = "list_timeline", tag = "leads",
+    extensions(("x-role" = json!("viewer"))),
+    params(("id" = Uuid, Path), TimelineFilter, shared::http::PageParams),
+    responses((status = 200, body = Page<TimelineItem>)))]
+pub(crate) async fn list_timeline(
+    mut cx: Cx<ReadLeads>,
+    PathId(id): PathId,
+    query: QueryString,
+) -> ApiResult {
+    let query: ListQuery<TimelineFilter> = query.list(cx.zone())?;
+    require_lead(&mut cx, id).await?;
+    let page = leads::list_timeline(&mut cx.tx, id, &query).await?;
+    cx.commit(Json(page)).await
+}
+
+/// The threads with a person, the latest first.
+#[utoipa::path(get, path = "/api/leads/{id}/conversations", operation_id = "list_lead_conversations", tag = "leads",
+    extensions(("x-role" = json!("viewer"))),
+    params(("id" = Uuid, Path), LeadConversationFilter, shared::http::PageParams),
+    responses((status = 200, body = Page<LeadConversation>)))]
+pub(crate) async fn list_conversations(
+    mut cx: Cx<ReadLeads>,
+    PathId(id): PathId,
+    query: QueryString,
+) -> ApiResult {
+    let query: ListQuery<LeadConversationFilter> = query.list(cx.zone())?;
+    require_lead(&mut cx, id).await?;
+    let page = leads::list_conversations(&mut cx.tx, id, &query).await?;
     cx.commit(Json(page)).await
 }
 
@@ -31,15 +75,48 @@ pub(crate) async fn create_activity(
 ) -> ApiResult {
     require_lead(&mut cx, id).await?;
     let (now, actor) = (cx.now(), (cx.actor.kind(), Some(cx.actor.id())));
-    let activity = leads::insert_activity(&mut cx.tx, now, id, new, actor).await.on_constraint(
-        "activities_assignee_id_fkey",
-        || Problem::invalid("/assigneeId", "unknown_user", "There is no such colleague."),
-    )?;
+    let activity = leads::insert_activity(&mut cx.tx, now, id, new, actor)
+        .await
+        .on_constraint("activities_assignee_id_fkey", unknown_assignee)?;
     let location = format!("/api/activities/{}", activity.id);
-    cx.commit(Created { location, body: activity }).await
+    cx.commit(Versioned { version: activity.version, answer: Created { location, body: activity } }).await
 }
 
-async fn require_lead<P: shared::auth::Permission>(cx: &mut Cx<P>, id: uuid::Uuid) -> ApiResult<()> {
-    let visible = leads::exists(&mut cx.tx, id, cx.actor.own_records_of()).await?;
-    if visible { Ok(()) } else { Err(Problem::not_found()) }
+/// Changes an activity: what it says, when a task is due or done, and by whom.
+#[utoipa::path(patch, path = "/api/activities/{id}", operation_id = "update_activity", tag = "leads",
+    extensions(("x-role" = json!("staff"))), params(("id" = Uuid, Path)), request_body = ActivityPatch,
+    responses((status = 200, body = Activity)))]
+pub(crate) async fn update_activity(
+    mut cx: Cx<WriteLeads>,
+    PathId(id): PathId,
+    if_match: IfMatch,
+    Valid(patch): Valid<ActivityPatch>,
+) -> ApiResult {
+    let own_records_of = cx.actor.own_records_of();
+    let changed = leads::update_activity(&mut cx.tx, id, own_records_of, patch).await;
+    let (activity, version_before) = changed
+        .on_constraint("activities_assignee_id_fkey", unknown_assignee)?
+        .ok_or_else(Problem::not_found)?;
+    if_match.require(version_before)?;
+    cx.commit(Versioned { version: activity.version, answer: Json(activity) }).await
+}
+
+/// Deletes an activity.
+#[utoipa::path(delete, path = "/api/activities/{id}", operation_id = "delete_activity", tag = "leads",
+    extensions(("x-role" = json!("staff"))), params(("id" = Uuid, Path)),
+    responses((status = 204)))]
+pub(crate) async fn delete_activity(
+    mut cx: Cx<WriteLeads>,
+    PathId(id): PathId,
+    if_match: IfMatch,
+) -> ApiResult {
+    let own_records_of = cx.actor.own_records_of();
+    let version =
+        leads::delete_activity(&mut cx.tx, id, own_records_of).await?.ok_or_else(Problem::not_found)?;
+    if_match.require(version)?;
+    cx.commit(NoContent).await
+}
+
+fn unknown_assignee() -> Problem {
+    Problem::invalid("/assigneeId", "unknown_user", "There is no such colleague.")
 }

@@ -1,7 +1,12 @@
 //! Leads: the CRM's surface.
 
 mod activities;
+mod batch;
+mod change;
+mod consents;
+mod identities;
 mod leads;
+mod pipelines;
 
 use shared::http::Api;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -11,6 +16,19 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub fn api() -> Api {
     OpenApiRouter::new()
         .routes(routes!(leads::list_leads, leads::create_lead))
-        .routes(routes!(leads::get_lead))
+        .routes(routes!(batch::create_leads))
+        .routes(routes!(batch::upsert_lead))
+        .routes(routes!(leads::get_lead, change::update_lead, change::delete_lead))
+        .routes(routes!(change::restore_lead))
+        .routes(routes!(change::assign_lead))
+        .routes(routes!(change::move_lead))
+        .routes(routes!(change::add_tags, change::remove_tags))
+        .routes(routes!(activities::list_timeline))
+        .routes(routes!(activities::list_conversations))
         .routes(routes!(activities::list_activities, activities::create_activity))
+        .routes(routes!(activities::update_activity, activities::delete_activity))
+        .routes(routes!(identities::list_identities, identities::create_identity))
+        .routes(routes!(identities::delete_identity))
+        .routes(routes!(consents::list_consents, consents::create_consent))
+        .routes(routes!(pipelines::list_pipelines, pipelines::create_pipeline))
 }

@@ -1,1 +1,39 @@
-//! Tenants, users, sessions, one-time tokens and API keys.
+//! Who may come in: tenants, their users, sessions and API keys, and what is counted before anybody is known.
+//!
+//! Passwords are verified between two transactions, never inside one: a hash takes as long as dozens of statements, and
+//! a connection that waits for it serves nobody. The session is then made only if the user still has the very hash
+//! that was verified.
+
+mod api_keys;
+mod device;
+mod invites;
+mod login;
+mod passwords;
+mod refresh;
+mod register;
+mod sessions;
+mod settings;
+mod signed_in;
+mod tenants;
+mod throttle;
+mod users;
+
+pub use api_keys::{ApiKey, IssuedKey, KeyFilter, KeyKind, NewKey, insert_key, list_keys, revoke_key};
+pub use device::Device;
+pub use invites::{Invite, accept_invite, insert_invite};
+pub use login::{Candidate, NewSession, Proof, find_logins, sign_in};
+pub use passwords::{FAILURE_FLOOR, check_password, hash_password, refuse_weak};
+pub use refresh::{Rotation, rotate};
+pub use register::{Registered, Registration, register};
+pub use sessions::{
+    Session, SessionFilter, find_session_account, list_sessions, revoke_all_sessions, revoke_family,
+    revoke_session,
+};
+pub use settings::{Limits, Preferences, QuietHours, Rounding};
+pub use signed_in::{Account, SignIn, jwks};
+pub use tenants::{Tenant, TenantPatch, find_tenant, update_tenant};
+pub use throttle::{Admission, Guard, Knock, admit, count_call, network_key, record_failure};
+pub use users::{
+    EMAIL_TAKEN, NewUser, SelfPatch, User, UserFilter, UserPatch, UserStatus, find_user, insert_user,
+    list_users, lock_user_and_owners, update_self, update_user,
+};

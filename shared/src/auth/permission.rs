@@ -27,6 +27,8 @@ macro_rules! permissions {
 permissions! {
     /// Reading leads, activities, timelines.
     ReadLeads = Viewer, Leads, Read;
+    /// Reading what a lead is recognised by and has consented to.
+    ReadLeadLedgers = Staff, Leads, Read;
     /// Everyday work on leads.
     WriteLeads = Staff, Leads, Write;
     /// Deleting, merging, importing leads.

@@ -172,7 +172,9 @@ impl<'de> Deserialize<'de> for Scope {
 }
 
 impl utoipa::__dev::ComposeSchema for Scope {
-    fn compose(_: Vec<utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>>) -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+    fn compose(
+        _: Vec<utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>>,
+    ) -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
         let surfaces: Vec<_> = Surface::ALL.iter().map(|surface| surface.as_str()).collect();
         utoipa::openapi::ObjectBuilder::new()
             .schema_type(utoipa::openapi::schema::Type::String)

@@ -77,10 +77,14 @@ pub async fn fetch_secrets(
     if let Some(endpoint) = aws.endpoint_url {
         config = config.endpoint_url(endpoint);
     }
-    let answer = Client::from_conf(config.build()).get_secret_value().secret_id(arn).send().await.map_err(|error| {
-        let code = aws_sdk_secretsmanager::error::ProvideErrorMetadata::code(&error).unwrap_or("no connection");
-        ConfigProblems(vec![format!("SECRETS_ARN: the secret cannot be read ({code})")])
-    })?;
-    serde_json::from_str(answer.secret_string().unwrap_or_default())
-        .map_err(|_| ConfigProblems(vec!["SECRETS_ARN: the secret is not a JSON object of strings".to_owned()]))
+    let answer = Client::from_conf(config.build()).get_secret_value().secret_id(arn).send().await.map_err(
+        |error| {
+            let code =
+                aws_sdk_secretsmanager::error::ProvideErrorMetadata::code(&error).unwrap_or("no connection");
+            ConfigProblems(vec![format!("SECRETS_ARN: the secret cannot be read ({code})")])
+        },
+    )?;
+    serde_json::from_str(answer.secret_string().unwrap_or_default()).map_err(|_| {
+        ConfigProblems(vec!["SECRETS_ARN: the secret is not a JSON object of strings".to_owned()])
+    })
 }

@@ -52,7 +52,9 @@ impl Reader {
     #[must_use]
     pub fn list(&self, name: &str) -> Vec<String> {
         self.optional(name)
-            .map(|text| text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect())
+            .map(|text| {
+                text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
+            })
             .unwrap_or_default()
     }
 

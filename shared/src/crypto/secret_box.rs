@@ -27,7 +27,7 @@ pub enum Purpose {
     WebhookEndpointSecret,
     /// A user's TOTP seed.
     MfaSecret,
-    /// A response kept for an idempotency key that contains a secret shown once.
+    /// A response kept for an idempotency key: it may hold personal data, or a secret that is shown once.
     StoredResponse,
 }
 

@@ -51,7 +51,9 @@ impl From<sqlx::Error> for DbError {
             },
             sqlx::Error::Io(io) => Self::Unavailable(format!("connection: {:?}", io.kind())),
             sqlx::Error::Tls(_) => Self::Unavailable("TLS handshake failed".to_owned()),
-            sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => Self::Unavailable("protocol error".to_owned()),
+            sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
+                Self::Unavailable("protocol error".to_owned())
+            }
             sqlx::Error::RowNotFound => Self::Defect("a row that must exist was not found".to_owned()),
             // These quote column names and types, never values.
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) | sqlx::Error::Decode(_) => {
@@ -70,7 +72,9 @@ fn from_server(error: &PgDatabaseError) -> DbError {
         (Some("23"), Some(name)) => DbError::Constraint(name.to_owned()),
         (Some("08" | "53" | "57"), _) if code != "57014" => DbError::Unavailable(format!("SQLSTATE {code}")),
         _ if code == "25006" => DbError::Unavailable("SQLSTATE 25006: the server is read-only".to_owned()),
-        _ if matches!(code, "40001" | "40P01" | "55P03" | "57014") => DbError::Contention(format!("SQLSTATE {code}")),
+        _ if matches!(code, "40001" | "40P01" | "55P03" | "57014") => {
+            DbError::Contention(format!("SQLSTATE {code}"))
+        }
         (Some("28" | "3D"), _) => DbError::Unavailable(format!("SQLSTATE {code}: the login was refused")),
         _ => DbError::Defect(format!("SQLSTATE {code} on {}", error.table().unwrap_or("no table"))),
     }

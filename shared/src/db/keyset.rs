@@ -21,13 +21,16 @@ pub(crate) fn push_page(query: &mut QueryBuilder<'_, Postgres>, alias: &str, pag
     query.push(format!(" order by {column} {order}, {alias}.id {order} limit ")).push_bind(page.limit + 1);
 }
 
-/// Appends "the column is one of these", when any are given.
+/// Appends "the column is one of these", when any are given. A single value is compared by `=`, which unlike `any` lets an
+/// index on (column, sort column) deliver the rows in order.
 pub(crate) fn push_any<'q, T>(query: &mut QueryBuilder<'q, Postgres>, column: &str, values: &[T])
 where
-    T: Clone + Send + 'q,
+    T: Clone + Send + sqlx::Encode<'q, Postgres> + sqlx::Type<Postgres> + 'q,
     Vec<T>: sqlx::Encode<'q, Postgres> + sqlx::Type<Postgres>,
 {
-    if !values.is_empty() {
+    if let [only] = values {
+        query.push(format!(" and {column} = ")).push_bind(only.clone());
+    } else if !values.is_empty() {
         query.push(format!(" and {column} = any(")).push_bind(values.to_vec()).push(")");
     }
 }

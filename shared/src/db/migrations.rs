@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use sqlx::{
-    ConnectOptions, Connection,
+    ConnectOptions, Connection, Executor,
     migrate::{Migrate, Migrator},
     postgres::PgConnectOptions,
 };
@@ -47,4 +47,21 @@ pub async fn pending(owner_url: &str) -> Result<usize, MigrateError> {
 async fn applied(conn: &mut sqlx::PgConnection) -> Result<usize, MigrateError> {
     conn.ensure_migrations_table().await?;
     Ok(conn.list_applied_migrations().await?.len())
+}
+
+/// Gives the runtime role its password, on a server that asks for one.
+///
+/// # Errors
+/// When the owner cannot connect or may not change the role.
+pub async fn allow_login(owner_url: &str, password: &str) -> Result<(), MigrateError> {
+    let mut conn = PgConnectOptions::from_str(owner_url)?.disable_statement_logging().connect().await?;
+    // `alter role` takes no parameters; quote_literal makes the statement safe.
+    let statement: String =
+        sqlx::query_scalar("select format('alter role wellspring_app password %L', $1::text)")
+            .bind(password)
+            .fetch_one(&mut conn)
+            .await?;
+    conn.execute(sqlx::raw_sql(&statement)).await?;
+    conn.close().await?;
+    Ok(())
 }

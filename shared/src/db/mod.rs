@@ -19,11 +19,14 @@ mod migrations;
 mod open;
 mod system;
 mod tenant;
+pub mod walls;
 
 pub use connection::Db;
 pub use constraint::OnConstraint;
 pub use error::{DbError, DbResult};
-pub use migrations::{MigrateError, migrate, pending};
-pub use open::{KeyGrant, SessionGrant, SourceGrant, TenantSettings};
+pub use migrations::{MigrateError, allow_login, migrate, pending};
+pub use open::{
+    KeyGrant, RefreshGrant, RefreshMatch, SessionGrant, SourceGrant, TenantSettings, TokenGrant, TokenUse,
+};
 pub use system::{SystemReason, SystemTx};
 pub use tenant::TenantTx;

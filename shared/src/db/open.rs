@@ -63,12 +63,92 @@ pub struct SourceGrant {
     pub settings: serde_json::Value,
 }
 
+/// What a refresh token is to the session that it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefreshMatch {
+    /// The live one.
+    Current,
+    /// The parent of the live one.
+    Previous,
+    /// An older one: a copy is about.
+    Spent,
+}
+
+/// The session that a refresh token belongs to.
+#[derive(Clone, Debug)]
+pub struct RefreshGrant {
+    /// The session.
+    pub session_id: Uuid,
+    /// Which of the session's tokens it is.
+    pub matched: RefreshMatch,
+    /// Whether session, user and tenant may still sign in.
+    pub live: bool,
+}
+
+/// What a one-time token is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenUse {
+    /// Joining a tenant.
+    Invite,
+    /// Choosing a new password.
+    Reset,
+    /// Proving an e-mail address.
+    Verify,
+    /// The second step of a login.
+    Mfa,
+    /// Opting out of messages.
+    Unsubscribe,
+    /// Choosing which messages to get.
+    Preferences,
+    /// Looking at one invoice.
+    Invoice,
+}
+
+impl TokenUse {
+    /// The word in the database.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Invite => "invite",
+            Self::Reset => "reset",
+            Self::Verify => "verify",
+            Self::Mfa => "mfa",
+            Self::Unsubscribe => "unsubscribe",
+            Self::Preferences => "preferences",
+            Self::Invoice => "invoice",
+        }
+    }
+}
+
+/// The row behind a one-time token.
+#[derive(Clone, Debug)]
+pub struct TokenGrant {
+    /// The token's row.
+    pub token_id: Uuid,
+    /// Invitations, resets, verifications: whose.
+    pub user_id: Option<Uuid>,
+    /// Unsubscribe links: whose.
+    pub lead_id: Option<Uuid>,
+    /// Document links: which.
+    pub subject_id: Option<Uuid>,
+    /// What the kind adds.
+    pub payload: serde_json::Value,
+    /// Whether it was used before.
+    pub used: bool,
+    /// Whether its time has passed.
+    pub expired: bool,
+}
+
 impl Db {
     /// Opens a transaction for a session, or `None` when the session is over.
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn open_session(&self, tenant: TenantId, session: Uuid) -> DbResult<Option<(TenantTx, SessionGrant)>> {
+    pub async fn open_session(
+        &self,
+        tenant: TenantId,
+        session: Uuid,
+    ) -> DbResult<Option<(TenantTx, SessionGrant)>> {
         let batch = format!("begin; select * from open_session('{tenant}', '{session}')");
         let Some((lease, row)) = self.open(&batch).await? else { return Ok(None) };
         let grant = SessionGrant {
@@ -87,8 +167,11 @@ impl Db {
     pub async fn open_api_key(&self, hash: &[u8; 32]) -> DbResult<Option<(TenantTx, KeyGrant)>> {
         let batch = format!("begin; select * from open_api_key('\\x{}')", hex::encode(hash));
         let Some((lease, row)) = self.open(&batch).await? else { return Ok(None) };
-        let grant =
-            KeyGrant { key_id: row.try_get("key_id")?, kind: row.try_get("kind")?, scopes: row.try_get("scopes")? };
+        let grant = KeyGrant {
+            key_id: row.try_get("key_id")?,
+            kind: row.try_get("kind")?,
+            scopes: row.try_get("scopes")?,
+        };
         Ok(Some((TenantTx::new(lease, tenant(&row)?, settings(&row)?), grant)))
     }
 
@@ -101,14 +184,63 @@ impl Db {
         provider: crate::webhooks::Provider,
         token_hash: &[u8; 32],
     ) -> DbResult<Option<(TenantTx, SourceGrant)>> {
-        let batch =
-            format!("begin; select * from open_webhook_source('{provider}', '\\x{}')", hex::encode(token_hash));
+        let batch = format!(
+            "begin; select * from open_webhook_source('{provider}', '\\x{}')",
+            hex::encode(token_hash)
+        );
         let Some((lease, row)) = self.open(&batch).await? else { return Ok(None) };
         let grant = SourceGrant {
             source_id: row.try_get("source_id")?,
             secret_sealed: row.try_get("secret_sealed")?,
             previous_secret_sealed: row.try_get("previous_secret_sealed")?,
             settings: row.try_get("settings")?,
+        };
+        Ok(Some((TenantTx::new(lease, tenant(&row)?, settings(&row)?), grant)))
+    }
+
+    /// Opens a transaction for the session behind a refresh token, by the token's SHA-256. A token that is no longer
+    /// good opens it too, marked, so that reuse can end the family.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn open_refresh(&self, hash: &[u8; 32]) -> DbResult<Option<(TenantTx, RefreshGrant)>> {
+        let batch = format!("begin; select * from open_refresh('\\x{}')", hex::encode(hash));
+        let Some((lease, row)) = self.open(&batch).await? else { return Ok(None) };
+        let matched = match row.try_get("matched")? {
+            "current" => RefreshMatch::Current,
+            "previous" => RefreshMatch::Previous,
+            _ => RefreshMatch::Spent,
+        };
+        let grant =
+            RefreshGrant { session_id: row.try_get("session_id")?, matched, live: row.try_get("live")? };
+        Ok(Some((TenantTx::new(lease, tenant(&row)?, settings(&row)?), grant)))
+    }
+
+    /// Opens a transaction for the tenant of a one-time token, by its SHA-256. One that was used or has expired
+    /// opens it too, marked: the answer to it is 410, not 404.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn open_one_time_token(
+        &self,
+        kind: TokenUse,
+        hash: &[u8; 32],
+    ) -> DbResult<Option<(TenantTx, TokenGrant)>> {
+        let batch = format!(
+            "begin; select * from open_one_time_token('{}', '\\x{}')",
+            kind.word(),
+            hex::encode(hash)
+        );
+        let Some((lease, row)) = self.open(&batch).await? else { return Ok(None) };
+        let used_at: Option<DateTime<Utc>> = row.try_get("used_at")?;
+        let grant = TokenGrant {
+            token_id: row.try_get("token_id")?,
+            user_id: row.try_get("user_id")?,
+            lead_id: row.try_get("lead_id")?,
+            subject_id: row.try_get("subject_id")?,
+            payload: row.try_get("payload")?,
+            used: used_at.is_some(),
+            expired: row.try_get("expired")?,
         };
         Ok(Some((TenantTx::new(lease, tenant(&row)?, settings(&row)?), grant)))
     }

@@ -15,6 +15,8 @@ pub enum SystemReason {
     Login,
     /// A refresh or one-time token must be matched with its tenant.
     Token,
+    /// Calls that come before a tenant is known are counted.
+    Throttle,
     /// Due rows of all tenants are listed, ids only.
     Sweep,
     /// The nightly schedule lists the tenants that it visits.
@@ -53,12 +55,13 @@ impl Db {
     pub async fn system(&self, reason: SystemReason) -> DbResult<SystemTx> {
         tracing::trace!(?reason, "system transaction");
         let mut lease = self.lease().await?;
+        // Marked first: whoever drops this future half-way leaves a connection that must be rolled back.
+        lease.mark_in_transaction(true);
         if let Err(error) = lease.conn().execute("begin").await {
-            let error = error.into();
-            lease = self.replace(lease, error).await?;
+            lease = self.replace(lease, error.into()).await?;
+            lease.mark_in_transaction(true);
             lease.conn().execute("begin").await?;
         }
-        lease.mark_in_transaction(true);
         Ok(SystemTx { lease })
     }
 }

@@ -38,7 +38,13 @@ pub struct NewEvent {
 impl NewEvent {
     /// Something that a person did through the API.
     #[must_use]
-    pub fn by_api(kind: EventKind, now: DateTime<Utc>, subject_id: Uuid, lead_id: Option<Uuid>, payload: Value) -> Self {
+    pub fn by_api(
+        kind: EventKind,
+        now: DateTime<Utc>,
+        subject_id: Uuid,
+        lead_id: Option<Uuid>,
+        payload: Value,
+    ) -> Self {
         Self {
             kind,
             subject_id,

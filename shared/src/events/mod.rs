@@ -9,6 +9,7 @@
 //! inserted triggers nothing.
 
 mod emit;
+pub mod journal;
 mod kind;
 
 pub use emit::{NewEvent, emit};

@@ -13,7 +13,11 @@ use crate::{app::App, db::SystemReason};
 pub const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
 
 pub(super) fn routes() -> Api {
-    OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready)).routes(routes!(version)).routes(routes!(document))
+    OpenApiRouter::new()
+        .routes(routes!(live))
+        .routes(routes!(ready))
+        .routes(routes!(version))
+        .routes(routes!(document))
 }
 
 #[derive(Serialize, ToSchema)]

@@ -8,7 +8,7 @@
 use std::marker::PhantomData;
 
 use axum::{
-    extract::{FromRequestParts, MatchedPath},
+    extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, Utc};
@@ -178,7 +178,19 @@ impl<P: Permission> FromRequestParts<App> for Cx<P> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
         let now = clock::now();
-        let OpenCx { mut tx, actor } = authenticate(parts, app, now).await?;
+        let open = authenticate(parts, app, now).await?;
+        Self::admit(parts, app, now, open).await
+    }
+}
+
+impl<P: Permission> Cx<P> {
+    /// Lets an authenticated caller in: role or scope, suspension, idempotency key.
+    pub(super) async fn admit(
+        parts: &Parts,
+        app: &App,
+        now: DateTime<Utc>,
+        OpenCx { mut tx, actor }: OpenCx,
+    ) -> Result<Self, Refusal> {
         if let Some(witness) = parts.extensions.get::<Witness>() {
             witness.saw(tx.tenant_id());
         }
@@ -186,10 +198,10 @@ impl<P: Permission> FromRequestParts<App> for Cx<P> {
         if tx.settings().suspended && parts.method != Method::GET && !P::WHEN_SUSPENDED {
             return Err(Refusal::Problem(suspended()));
         }
-        let claim = match claim_key(parts, &actor)? {
+        let claim = match claim_key(parts)? {
             Some((route, key)) => {
                 let body = parts.extensions.get::<RawBody>().cloned().unwrap_or_default();
-                Some(Claim::take(&mut tx, &actor, route, key, &body.0).await?)
+                Some(Claim::take(&mut tx, app, &actor, route, key, &body.0).await?)
             }
             None => None,
         };
@@ -199,29 +211,38 @@ impl<P: Permission> FromRequestParts<App> for Cx<P> {
 
 /// 423 for writes of a suspended tenant; reads and exports go on.
 fn suspended() -> Problem {
-    Problem::new(StatusCode::LOCKED, "tenant_suspended", "This business is suspended: reading works, changes do not.")
+    Problem::new(
+        StatusCode::LOCKED,
+        "tenant_suspended",
+        "This business is suspended: reading works, changes do not.",
+    )
 }
 
-fn claim_key(parts: &Parts, actor: &Actor) -> Result<Option<(String, String)>, Problem> {
+fn claim_key(parts: &Parts) -> Result<Option<(String, String)>, Problem> {
     let Some(header) = parts.headers.get("idempotency-key").filter(|_| parts.method == Method::POST) else {
         return Ok(None);
     };
     let key = header.to_str().ok().filter(|key| (1..=255).contains(&key.len())).ok_or_else(|| {
-        Problem::bad_request("invalid_idempotency_key", "Idempotency-Key takes 1 to 255 visible ASCII characters.")
+        Problem::bad_request(
+            "invalid_idempotency_key",
+            "Idempotency-Key takes 1 to 255 visible ASCII characters.",
+        )
     })?;
-    let template = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    tracing::trace!(caller = %actor.id(), template, "idempotency key");
     // The path itself, not its template: the same key on another resource is another request.
     Ok(Some((format!("POST {}", parts.uri.path()), key.to_owned())))
 }
 
 /// Opens the transaction that the `Authorization` header proves a right to.
-async fn authenticate(parts: &Parts, app: &App, now: DateTime<Utc>) -> Result<OpenCx, Problem> {
+pub(super) async fn authenticate(parts: &Parts, app: &App, now: DateTime<Utc>) -> Result<OpenCx, Problem> {
     let token = bearer(parts).ok_or_else(Problem::unauthorized)?;
-    if token.starts_with("wsk_") || token.starts_with("wpk_") { by_key(token, app).await } else { by_token(token, app, now).await }
+    if token.starts_with("wsk_") || token.starts_with("wpk_") {
+        by_key(token, app).await
+    } else {
+        by_token(token, app, now).await
+    }
 }
 
-fn bearer(parts: &Parts) -> Option<&str> {
+pub(super) fn bearer(parts: &Parts) -> Option<&str> {
     let mut headers = parts.headers.get_all(header::AUTHORIZATION).iter();
     let (Some(header), None) = (headers.next(), headers.next()) else { return None };
     let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
@@ -234,8 +255,11 @@ async fn by_token(token: &str, app: &App, now: DateTime<Utc>) -> Result<OpenCx, 
         tracing::debug!(%refusal, "access token refused");
         Problem::unauthorized()
     })?;
-    let (tx, grant) =
-        app.db.open_session(TenantId::new(claims.tenant_id), claims.session_id).await?.ok_or_else(Problem::unauthorized)?;
+    let (tx, grant) = app
+        .db
+        .open_session(TenantId::new(claims.tenant_id), claims.session_id)
+        .await?
+        .ok_or_else(Problem::unauthorized)?;
     if grant.user_id != claims.user_id {
         return Err(Problem::unauthorized());
     }

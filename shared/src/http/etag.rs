@@ -11,7 +11,7 @@ pub(super) fn value(version: i64) -> HeaderValue {
 }
 
 /// The version that the caller last saw, from `If-Match`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct IfMatch(Option<String>);
 
 impl IfMatch {
@@ -39,12 +39,17 @@ fn stale(current: &HeaderValue) -> Problem {
 
 /// Whether a list of tags names the current one. Weak prefixes are ignored: our tags stand for whole versions.
 fn matches(given: &str, current: &HeaderValue) -> bool {
-    given.split(',').map(|tag| tag.trim().trim_start_matches("W/")).any(|tag| tag == "*" || tag.as_bytes() == current)
+    given
+        .split(',')
+        .map(|tag| tag.trim().trim_start_matches("W/"))
+        .any(|tag| tag == "*" || tag.as_bytes() == current)
 }
 
 /// Whether a GET can be answered by 304.
 pub(super) fn not_modified(if_none_match: Option<&HeaderValue>, answer: &HeaderMap) -> bool {
-    let (Some(given), Some(current)) = (if_none_match.and_then(|v| v.to_str().ok()), answer.get(header::ETAG)) else {
+    let (Some(given), Some(current)) =
+        (if_none_match.and_then(|v| v.to_str().ok()), answer.get(header::ETAG))
+    else {
         return false;
     };
     matches(given, current)

@@ -3,6 +3,10 @@
 //! The answer is stored in the transaction of the effect, so either both exist or neither, whatever is killed when.
 //! While the first request runs it holds an advisory lock; the second is told 409 instead of being kept waiting.
 //! Failed requests store nothing and may be tried again. Keys live for 24 hours and are scoped to caller and route.
+//!
+//! Stored bodies are sealed, all of them: some answers carry a secret that is shown once (an API key, the secret of a
+//! webhook), most carry personal data, and a rule without exceptions cannot be forgotten. A body whose sealing key is
+//! gone is as good as lost, and the caller is told that the request was done.
 
 use axum::{
     body::{Body, Bytes},
@@ -14,7 +18,8 @@ use serde_json::{Map, Value};
 
 use super::{Problem, cx::Refusal};
 use crate::{
-    crypto::sha256,
+    app::App,
+    crypto::{Purpose, sha256},
     db::{DbResult, OnConstraint, TenantTx},
     http::Actor,
 };
@@ -24,6 +29,7 @@ const KEPT: [HeaderName; 3] = [header::CONTENT_TYPE, header::LOCATION, header::E
 
 /// A key that this request holds.
 pub(super) struct Claim {
+    app: App,
     caller: String,
     route: String,
     key: String,
@@ -41,18 +47,22 @@ impl Claim {
     /// Takes the key, or answers for it: replay, other body, in flight.
     pub(super) async fn take(
         tx: &mut TenantTx,
+        app: &App,
         actor: &Actor,
         route: String,
         key: String,
         body: &[u8],
     ) -> Result<Self, Refusal> {
-        let claim = Self { caller: format!("{}:{}", actor.kind(), actor.id()), route, key, body_hash: sha256(body) };
+        let caller = format!("{}:{}", actor.kind(), actor.id());
+        let claim = Self { app: app.clone(), caller, route, key, body_hash: sha256(body) };
         if !claim.lock(tx).await? {
             return Err(Refusal::Problem(in_flight()));
         }
         match claim.find(tx).await? {
             None => Ok(claim),
-            Some(stored) if stored.body_hash == claim.body_hash => Err(Refusal::Replay(stored.replay())),
+            Some(stored) if stored.body_hash == claim.body_hash => Err(claim
+                .open(tx, &stored)
+                .map_or_else(Refusal::Problem, |body| Refusal::Replay(stored.replay(body)))),
             Some(_) => Err(Refusal::Problem(Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "idempotency_key_reused",
@@ -63,10 +73,12 @@ impl Claim {
 
     async fn lock(&self, tx: &mut TenantTx) -> DbResult<bool> {
         let name = format!("{}/{}/{}/{}", tx.tenant(), self.caller, self.route, self.key);
-        let locked =
-            sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as "locked!""#, name)
-                .fetch_one(tx.conn())
-                .await?;
+        let locked = sqlx::query_scalar!(
+            r#"select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as "locked!""#,
+            name
+        )
+        .fetch_one(tx.conn())
+        .await?;
         Ok(locked)
     }
 
@@ -86,6 +98,16 @@ impl Claim {
         Ok(stored)
     }
 
+    fn open(&self, tx: &TenantTx, stored: &Stored) -> Result<Vec<u8>, Problem> {
+        self.app.secret_box().open(tx.tenant(), Purpose::StoredResponse, &stored.body).map_err(|error| {
+            tracing::error!(%error, "a stored answer cannot be opened");
+            Problem::conflict(
+                "idempotency_answer_lost",
+                "This request was done before; its answer is no longer readable.",
+            )
+        })
+    }
+
     /// Stores a success in the transaction of its effect.
     pub(super) async fn store(self, tx: &mut TenantTx, response: Response) -> Result<Response, Problem> {
         if !response.status().is_success() {
@@ -97,14 +119,25 @@ impl Claim {
             .iter()
             .filter_map(|name| Some((name.to_string(), parts.headers.get(name)?.to_str().ok()?.into())))
             .collect();
-        self.insert(tx, parts.status, Value::Object(headers), &bytes)
+        let sealed = self
+            .app
+            .secret_box()
+            .seal(tx.tenant(), Purpose::StoredResponse, &bytes)
+            .map_err(|_| Problem::internal())?;
+        self.insert(tx, parts.status, Value::Object(headers), &sealed)
             .await
             .on_constraint("idempotency_keys_pkey", in_flight)?;
         Ok(Response::from_parts(parts, Body::from(bytes)))
     }
 
     /// An expired row under the same key is replaced; a live one means that a twin committed first.
-    async fn insert(&self, tx: &mut TenantTx, status: StatusCode, headers: Value, body: &[u8]) -> DbResult<()> {
+    async fn insert(
+        &self,
+        tx: &mut TenantTx,
+        status: StatusCode,
+        headers: Value,
+        body: &[u8],
+    ) -> DbResult<()> {
         sqlx::query!(
             "with expired as (
                  delete from idempotency_keys
@@ -128,10 +161,12 @@ impl Claim {
 }
 
 impl Stored {
-    fn replay(self) -> Response {
-        let mut response = Response::new(Body::from(Bytes::from(self.body)));
-        *response.status_mut() =
-            u16::try_from(self.status).ok().and_then(|s| StatusCode::from_u16(s).ok()).unwrap_or(StatusCode::OK);
+    fn replay(&self, body: Vec<u8>) -> Response {
+        let mut response = Response::new(Body::from(Bytes::from(body)));
+        *response.status_mut() = u16::try_from(self.status)
+            .ok()
+            .and_then(|s| StatusCode::from_u16(s).ok())
+            .unwrap_or(StatusCode::OK);
         let headers = response.headers_mut();
         for name in KEPT {
             if let Some(value) = self.headers.get(name.as_str()).and_then(Value::as_str)
@@ -146,5 +181,6 @@ impl Stored {
 }
 
 fn in_flight() -> Problem {
-    Problem::conflict("idempotency_in_flight", "A request with this Idempotency-Key is still running.").retry_after(1)
+    Problem::conflict("idempotency_in_flight", "A request with this Idempotency-Key is still running.")
+        .retry_after(1)
 }

@@ -51,7 +51,10 @@ pub(super) async fn uphold(State(app): State<App>, mut request: Request, next: N
     let started = Instant::now();
     let request_id = request_id(request.headers());
     let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "unknown".to_owned(), |p| p.as_str().to_owned());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "unknown".to_owned(), |p| p.as_str().to_owned());
     let if_none_match = request.headers().get(header::IF_NONE_MATCH).cloned();
     let witness = Witness::default();
     let address = client_ip(&request);
@@ -70,7 +73,10 @@ pub(super) async fn uphold(State(app): State<App>, mut request: Request, next: N
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         response = render(problem, &request_id);
     }
-    if method == Method::GET && response.status() == StatusCode::OK && etag::not_modified(if_none_match.as_ref(), response.headers()) {
+    if method == Method::GET
+        && response.status() == StatusCode::OK
+        && etag::not_modified(if_none_match.as_ref(), response.headers())
+    {
         response = strip_body(response);
     }
     finish_headers(&mut response, &request_id);
@@ -88,7 +94,8 @@ pub(super) async fn uphold(State(app): State<App>, mut request: Request, next: N
 /// The caller's own id when it is a plain word, else a new one.
 fn request_id(headers: &HeaderMap) -> String {
     let plain = |text: &&str| {
-        (8..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        (8..=64).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
     };
     headers
         .get("x-request-id")
@@ -103,7 +110,9 @@ fn client_ip(request: &Request) -> ClientIp {
         return *known;
     }
     let from_gateway = match request.extensions().get::<RequestContext>() {
-        Some(RequestContext::ApiGatewayV2(context)) => context.http.source_ip.as_deref().and_then(|ip| ip.parse().ok()),
+        Some(RequestContext::ApiGatewayV2(context)) => {
+            context.http.source_ip.as_deref().and_then(|ip| ip.parse().ok())
+        }
         Some(_) | None => None,
     };
     ClientIp(from_gateway.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
@@ -120,7 +129,9 @@ async fn read_body(request: &mut Request) -> Result<(), Problem> {
                 "A body may have 1 MB at most; larger uploads go in parts.",
             ));
         }
-        Err(_) => return Err(Problem::bad_request("body_unreadable", "The body ended before it was complete.")),
+        Err(_) => {
+            return Err(Problem::bad_request("body_unreadable", "The body ended before it was complete."));
+        }
     };
     request.extensions_mut().insert(RawBody(bytes));
     Ok(())

@@ -1,5 +1,10 @@
 //! The description of the API, completed with what all routes share.
 
+#![expect(
+    clippy::indexing_slicing,
+    reason = "indexing a JSON value never panics here: a missing member of an object reads as null and is made when written"
+)]
+
 use serde_json::{Value, json};
 use utoipa::openapi::OpenApi;
 
@@ -57,12 +62,40 @@ fn complete(method: &str, operation: &mut Value) {
         operation["responses"] = json!({});
     }
     operation["responses"]["default"] = json!({"$ref": "#/components/responses/Problem"});
+    for parameter in parameters(operation) {
+        tidy_query_parameter(parameter);
+    }
     if role != "public" {
         operation["security"] = json!([{"bearer": []}]);
         if method == "post" {
-            parameters(operation).push(header("Idempotency-Key", "Repeating the request with the same key has no second effect."));
+            parameters(operation).push(header(
+                "Idempotency-Key",
+                "Repeating the request with the same key has no second effect.",
+            ));
         }
     }
+}
+
+/// Filters are read one by one and each may be absent; their wire names are camelCase like everything else.
+fn tidy_query_parameter(parameter: &mut Value) {
+    if parameter["in"] != "query" {
+        return;
+    }
+    parameter["required"] = json!(false);
+    if parameter["schema"]["type"] == "array" {
+        parameter["explode"] = json!(true);
+    }
+    let name = parameter["name"].as_str().unwrap_or_default();
+    let mut camel = String::with_capacity(name.len());
+    for word in name.split('_') {
+        let mut chars = word.chars();
+        match chars.next() {
+            Some(first) if !camel.is_empty() => camel.extend(first.to_uppercase().chain(chars)),
+            Some(first) => camel.extend(std::iter::once(first).chain(chars)),
+            None => {}
+        }
+    }
+    parameter["name"] = json!(camel);
 }
 
 fn header(name: &str, description: &str) -> Value {

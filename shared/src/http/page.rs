@@ -105,7 +105,11 @@ impl PageRequest {
         let after = params.text("cursor").and_then(|text| {
             let keyset = decode(&text, sort, descending);
             if keyset.is_none() {
-                params.refuse("cursor", "invalid_cursor", "Use `nextCursor` of the same list, sort included.");
+                params.refuse(
+                    "cursor",
+                    "invalid_cursor",
+                    "Use `nextCursor` of the same list, sort included.",
+                );
             }
             keyset
         });
@@ -134,7 +138,8 @@ impl PageRequest {
             KeysetValue::Number(number) => number.to_string(),
             KeysetValue::Text(text) => text.clone(),
         };
-        let text = format!("{}{}|{}|{value}", if self.descending { "-" } else { "" }, self.sort.word, keyset.id);
+        let text =
+            format!("{}{}|{}|{value}", if self.descending { "-" } else { "" }, self.sort.word, keyset.id);
         URL_SAFE_NO_PAD.encode(text)
     }
 }

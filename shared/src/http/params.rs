@@ -90,7 +90,12 @@ impl Params {
     }
 
     /// Notes an error at a parameter.
-    pub fn refuse(&mut self, name: &str, code: &'static str, detail: impl Into<std::borrow::Cow<'static, str>>) {
+    pub fn refuse(
+        &mut self,
+        name: &str,
+        code: &'static str,
+        detail: impl Into<std::borrow::Cow<'static, str>>,
+    ) {
         self.errors.add(format!("?{name}"), code, detail);
     }
 
@@ -156,7 +161,8 @@ impl Params {
         match text.parse::<i64>() {
             Ok(number) if bounds.contains(&number) => Some(number),
             Ok(_) | Err(_) => {
-                let detail = format!("A whole number from {} to {} is expected.", bounds.start(), bounds.end());
+                let detail =
+                    format!("A whole number from {} to {} is expected.", bounds.start(), bounds.end());
                 self.refuse(name, "out_of_range", detail);
                 None
             }
@@ -172,7 +178,11 @@ impl Params {
         match text.parse::<NaiveDate>().ok().and_then(|date| crate::time::start_of_day(date, self.zone)) {
             Some(instant) => Some(instant),
             None => {
-                self.refuse(name, "invalid_time", "RFC 3339 (2026-03-01T09:00:00Z) or a date (2026-03-01) is expected.");
+                self.refuse(
+                    name,
+                    "invalid_time",
+                    "RFC 3339 (2026-03-01T09:00:00Z) or a date (2026-03-01) is expected.",
+                );
                 None
             }
         }

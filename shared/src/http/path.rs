@@ -13,7 +13,8 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Path(id) = Path::<Uuid>::from_request_parts(parts, state).await.map_err(|_| Problem::not_found())?;
+        let Path(id) =
+            Path::<Uuid>::from_request_parts(parts, state).await.map_err(|_| Problem::not_found())?;
         Ok(Self(id))
     }
 }

@@ -12,7 +12,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::{auth::{Role, Scope}, db::DbError};
+use crate::{
+    auth::{Role, Scope},
+    db::DbError,
+};
 
 /// One thing that is wrong with the input.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -126,8 +129,12 @@ impl Problem {
     /// 403: the role is too low.
     #[must_use]
     pub fn role_required(role: Role) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "role_required", format!("This needs the role {role} or a higher one."))
-            .with("requiredRole", role.to_string())
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "role_required",
+            format!("This needs the role {role} or a higher one."),
+        )
+        .with("requiredRole", role.to_string())
     }
 
     /// 403: the API key lacks a scope.
@@ -156,14 +163,21 @@ impl Problem {
         code: impl Into<Cow<'static, str>>,
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self::invalid_fields(vec![FieldError { pointer: pointer.into(), code: code.into(), detail: detail.into() }])
+        Self::invalid_fields(vec![FieldError {
+            pointer: pointer.into(),
+            code: code.into(),
+            detail: detail.into(),
+        }])
     }
 
     /// 422: several fields are wrong.
     #[must_use]
     pub fn invalid_fields(errors: Vec<FieldError>) -> Self {
-        let mut problem =
-            Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_input", "The input is not valid; see `errors`.");
+        let mut problem = Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid_input",
+            "The input is not valid; see `errors`.",
+        );
         problem.0.errors = errors;
         problem
     }
@@ -177,9 +191,13 @@ impl Problem {
     /// 503: something that we need is down. `part` names it.
     #[must_use]
     pub fn unavailable(part: &'static str) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "dependency_unavailable", format!("The {part} is not available."))
-            .with("part", part)
-            .retry_after(2)
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "dependency_unavailable",
+            format!("The {part} is not available."),
+        )
+        .with("part", part)
+        .retry_after(2)
     }
 
     /// Adds a member.
@@ -247,7 +265,8 @@ impl From<DbError> for Problem {
             }
             DbError::Contention(cause) => {
                 tracing::warn!(cause, "transactions met");
-                Self::conflict("concurrent_change", "Another request changed the same data; try again.").retry_after(1)
+                Self::conflict("concurrent_change", "Another request changed the same data; try again.")
+                    .retry_after(1)
             }
             DbError::UnsafeRole(cause) | DbError::Defect(cause) => {
                 tracing::error!(cause, "database defect");

@@ -1,36 +1,48 @@
 //! From a function's routes to a service: the law around them, health beside them.
 
 use axum::Router;
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::{Problem, common, law};
-use crate::app::App;
+use crate::{app::App, webhooks::sources::may_post};
 
 /// A function's routes together with their description.
 pub type Api = OpenApiRouter<App>;
 
 /// Completes a function's routes into the service that Lambda or the laptop runs.
-#[must_use]
 pub fn service(api: Api, app: App) -> Router {
     let (router, _) = api.merge(common::routes()).split_for_parts();
     let cors = cors(&app);
     router
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "no_such_route", "There is no such route."))
         .method_not_allowed_fallback(async || {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This route has no such method.")
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "This route has no such method.",
+            )
         })
         .layer(axum::middleware::from_fn_with_state(app.clone(), law::uphold))
         .layer(cors)
         .with_state(app)
 }
 
-/// Browsers may call from the configured origins. No cookies anywhere, so no credentials mode.
+/// Browsers may call from the configured origins, and post forms from those of the form. No cookies anywhere, so no
+/// credentials mode.
 fn cors(app: &App) -> CorsLayer {
-    let origins: Vec<HeaderValue> = app.config.cors_origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+    let origins: Vec<HeaderValue> =
+        app.config.cors_origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+    let app = app.clone();
+    let allowed = move |origin: HeaderValue, request: &Parts| {
+        let listed = origins.contains(&origin);
+        let (app, path) = (app.clone(), request.uri.path().to_owned());
+        let preflight = request.method == Method::OPTIONS;
+        async move { listed || may_post(&app, &path, &origin, preflight).await }
+    };
     CorsLayer::new()
-        .allow_origin(AllowOrigin::list(origins))
+        .allow_origin(AllowOrigin::async_predicate(allowed))
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers([
             header::AUTHORIZATION,

@@ -7,12 +7,16 @@ use sqlx::{FromRow, QueryBuilder};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::list::total;
 use crate::{
     db::{
         DbResult, TenantTx,
         keyset::{push_any, push_page, push_range},
     },
-    http::{Check, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, SortField, SortKind},
+    http::{
+        Check, FieldErrors, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, Patch, SortField,
+        SortKind,
+    },
     ids::new_id,
     private::Private,
     values::{Line, Prose, Word},
@@ -45,6 +49,9 @@ pub struct Activity {
     pub assignee_id: Option<Uuid>,
     /// When it happened.
     pub occurred_at: DateTime<Utc>,
+    /// Version of the row, which is its `ETag`.
+    #[serde(skip)]
+    pub version: i64,
 }
 
 /// An activity that is about to be recorded.
@@ -74,7 +81,55 @@ pub struct NewActivity {
     pub occurred_at: Option<DateTime<Utc>>,
 }
 
-impl Check for NewActivity {}
+impl Check for NewActivity {
+    fn check(&self, errors: &mut FieldErrors) {
+        if !self.kind.as_str().bytes().all(|byte| byte.is_ascii_lowercase()) {
+            errors.add("/kind", "invalid_word", "A kind is a word of lower-case letters.");
+        }
+    }
+}
+
+/// A change of an activity: an absent field stays, null clears it, a value sets it.
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ActivityPatch {
+    /// One line.
+    #[serde(default)]
+    #[schema(value_type = Option<Line>)]
+    pub title: Patch<Line>,
+    /// The text.
+    #[serde(default)]
+    #[schema(value_type = Option<Prose>)]
+    pub body: Patch<Prose>,
+    /// What the kind adds, as a whole.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub data: Patch<Map<String, Value>>,
+    /// Tasks: until when.
+    #[serde(default)]
+    #[schema(value_type = Option<DateTime<Utc>>)]
+    pub due_at: Patch<DateTime<Utc>>,
+    /// Tasks: done when; null opens the task again.
+    #[serde(default)]
+    #[schema(value_type = Option<DateTime<Utc>>)]
+    pub done_at: Patch<DateTime<Utc>>,
+    /// Tasks: by whom.
+    #[serde(default)]
+    #[schema(value_type = Option<Uuid>)]
+    pub assignee_id: Patch<Uuid>,
+    /// When it happened; it cannot be cleared.
+    #[serde(default)]
+    #[schema(value_type = Option<DateTime<Utc>>)]
+    pub occurred_at: Patch<DateTime<Utc>>,
+}
+
+impl Check for ActivityPatch {
+    fn check(&self, errors: &mut FieldErrors) {
+        if self.occurred_at == Patch::Clear {
+            errors.add("/occurredAt", "required", "An activity always has a time.");
+        }
+    }
+}
 
 /// What a lead's activities can be narrowed by.
 #[derive(Clone, Debug, Default, IntoParams)]
@@ -107,17 +162,24 @@ pub async fn list_activities(
     lead: Uuid,
     query: &ListQuery<ActivityFilter>,
 ) -> DbResult<Page<Activity>> {
-    let mut select = QueryBuilder::new(
+    let tenant = tx.tenant();
+    let filtered = |head: &str| {
+        let mut select = QueryBuilder::new(format!("{head} from activities a where a.tenant_id = "));
+        select.push_bind(tenant).push(" and a.lead_id = ").push_bind(lead);
+        push_any(&mut select, "a.kind", &query.filter.kind);
+        push_range(&mut select, "a.occurred_at", (query.filter.from, query.filter.to));
+        select
+    };
+    let mut select = filtered(
         "select a.id, a.lead_id, a.kind, a.title, a.body, a.data, a.actor_id, a.due_at, a.done_at, a.assignee_id,
-                a.occurred_at
-           from activities a where a.tenant_id = ",
+                a.occurred_at, a.version",
     );
-    select.push_bind(tx.tenant()).push(" and a.lead_id = ").push_bind(lead);
-    push_any(&mut select, "a.kind", &query.filter.kind);
-    push_range(&mut select, "a.occurred_at", (query.filter.from, query.filter.to));
     push_page(&mut select, "a", &query.page);
     let rows = select.build_query_as::<Activity>().fetch_all(tx.conn()).await?;
-    Ok(query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.occurred_at), id: row.id }))
+    let mut page =
+        query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.occurred_at), id: row.id });
+    page.total = total(tx, &query.page, || filtered("select count(*)")).await?;
+    Ok(page)
 }
 
 /// Records an activity and notes on the lead that something happened.
@@ -140,7 +202,7 @@ pub async fn insert_activity(
                                    assignee_id, occurred_at)
            values ($1, $4, $2, $5, $6, $7, $8, $9, $10, $11, $12, $3)
            returning id, lead_id, kind, title as "title: _", body as "body: _", data as "data: _", actor_id, due_at,
-                     done_at, assignee_id, occurred_at"#,
+                     done_at, assignee_id, occurred_at, version"#,
         tx.tenant(),
         lead,
         new.occurred_at.unwrap_or(now),
@@ -157,4 +219,83 @@ pub async fn insert_activity(
     .fetch_one(tx.conn())
     .await?;
     Ok(activity)
+}
+
+/// Changes an activity of a lead that the caller may see. The second value is the version before the change.
+///
+/// # Errors
+/// `activities_assignee_id_fkey` for an unknown assignee.
+pub async fn update_activity(
+    tx: &mut TenantTx,
+    id: Uuid,
+    own_records_of: Option<Uuid>,
+    patch: ActivityPatch,
+) -> DbResult<Option<(Activity, i64)>> {
+    let (titled, title) = patch.title.into_parts();
+    let (bodied, body) = patch.body.into_parts();
+    let (has_data, data) = patch.data.into_parts();
+    let (due, due_at) = patch.due_at.into_parts();
+    let (done, done_at) = patch.done_at.into_parts();
+    let (assigned, assignee_id) = patch.assignee_id.into_parts();
+    let activity = sqlx::query_as!(
+        Activity,
+        r#"update activities a
+              set title = case when $4 then $5 else a.title end, body = case when $6 then $7 else a.body end,
+                  data = case when $8 then coalesce($9::jsonb, '{}') else a.data end,
+                  due_at = case when $10 then $11 else a.due_at end,
+                  done_at = case when $12 then $13 else a.done_at end,
+                  assignee_id = case when $14 then $15 else a.assignee_id end,
+                  occurred_at = coalesce($16, a.occurred_at)
+             from leads l
+            where a.tenant_id = $1 and a.id = $2 and l.tenant_id = $1 and l.id = a.lead_id and l.deleted_at is null
+              and ($3::uuid is null or l.owner_id = $3)
+           returning a.id, a.lead_id, a.kind, a.title as "title: _", a.body as "body: _", a.data as "data: _", a.actor_id,
+                     a.due_at, a.done_at, a.assignee_id, a.occurred_at, a.version"#,
+        tx.tenant(),
+        id,
+        own_records_of,
+        titled,
+        title.map(Line::into_string),
+        bodied,
+        body.map(Prose::into_string),
+        has_data,
+        data.map(Value::Object),
+        due,
+        due_at,
+        done,
+        done_at,
+        assigned,
+        assignee_id,
+        patch.occurred_at.as_set().copied(),
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    // The trigger raises the version by one with each change.
+    Ok(activity.map(|activity| {
+        let before = activity.version - 1;
+        (activity, before)
+    }))
+}
+
+/// Deletes an activity of a lead that the caller may see and returns its last version.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn delete_activity(
+    tx: &mut TenantTx,
+    id: Uuid,
+    own_records_of: Option<Uuid>,
+) -> DbResult<Option<i64>> {
+    let version = sqlx::query_scalar!(
+        "delete from activities a using leads l
+          where a.tenant_id = $1 and a.id = $2 and l.tenant_id = $1 and l.id = a.lead_id and l.deleted_at is null
+            and ($3::uuid is null or l.owner_id = $3)
+         returning a.version",
+        tx.tenant(),
+        id,
+        own_records_of,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(version)
 }

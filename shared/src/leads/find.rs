@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Identities, Lead};
+use super::{Identities, IdentityKind, Lead};
 use crate::db::{DbResult, TenantTx};
 
 /// Selects leads with the checked macro. The head is empty or a `with …`; the tail begins with `from` and calls the
@@ -22,14 +22,15 @@ macro_rules! query_leads {
 }
 pub(super) use query_leads;
 
-/// The lead, unless it is in the bin or outside the records that the caller may see.
+/// The lead, unless it is in the bin, was merged into another one or is outside the records that the caller may see.
 ///
 /// # Errors
 /// When the database refuses.
 pub async fn find(tx: &mut TenantTx, id: Uuid, own_records_of: Option<Uuid>) -> DbResult<Option<Lead>> {
     let lead = query_leads!(
         "",
-        "from leads l where l.tenant_id = $1 and l.id = $2 and l.deleted_at is null and ($3::uuid is null or l.owner_id = $3)",
+        "from leads l where l.tenant_id = $1 and l.id = $2 and l.deleted_at is null
+            and l.merged_into_id is null and ($3::uuid is null or l.owner_id = $3)",
         tx.tenant(),
         id,
         own_records_of,
@@ -46,7 +47,7 @@ pub async fn find(tx: &mut TenantTx, id: Uuid, own_records_of: Option<Uuid>) -> 
 pub async fn exists(tx: &mut TenantTx, id: Uuid, own_records_of: Option<Uuid>) -> DbResult<bool> {
     let found = sqlx::query_scalar!(
         r#"select exists (select from leads where tenant_id = $1 and id = $2 and deleted_at is null
-                             and ($3::uuid is null or owner_id = $3)) as "found!""#,
+                             and merged_into_id is null and ($3::uuid is null or owner_id = $3)) as "found!""#,
         tx.tenant(),
         id,
         own_records_of,
@@ -54,6 +55,33 @@ pub async fn exists(tx: &mut TenantTx, id: Uuid, own_records_of: Option<Uuid>) -
     .fetch_one(tx.conn())
     .await?;
     Ok(found)
+}
+
+/// The lead that an absorbed one was merged into, at the end of the chain, when the caller may see it.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn find_survivor(
+    tx: &mut TenantTx,
+    id: Uuid,
+    own_records_of: Option<Uuid>,
+) -> DbResult<Option<Uuid>> {
+    let survivor = sqlx::query_scalar!(
+        r#"with recursive chain as (
+               select merged_into_id as id from leads where tenant_id = $1 and id = $2 and merged_into_id is not null
+               union
+               select l.merged_into_id from chain join leads l on l.tenant_id = $1 and l.id = chain.id
+                where l.merged_into_id is not null
+           )
+           select l.id from chain join leads l on l.tenant_id = $1 and l.id = chain.id
+            where l.merged_into_id is null and l.deleted_at is null and ($3::uuid is null or l.owner_id = $3)"#,
+        tx.tenant(),
+        id,
+        own_records_of,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(survivor)
 }
 
 /// The lead that one of the identities belongs to: the e-mail address decides before the telephone number.
@@ -71,6 +99,22 @@ pub async fn owner_of_identity(tx: &mut TenantTx, identities: &Identities) -> Db
         tx.tenant(),
         &kinds as &[&str],
         &values,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(lead)
+}
+
+/// The lead that has an identity, by its normalised value.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn owner_of(tx: &mut TenantTx, kind: IdentityKind, normalized: &str) -> DbResult<Option<Uuid>> {
+    let lead = sqlx::query_scalar!(
+        "select lead_id from lead_identities where tenant_id = $1 and kind = $2 and normalized = $3",
+        tx.tenant(),
+        kind.as_str(),
+        normalized,
     )
     .fetch_optional(tx.conn())
     .await?;

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Identities, Lead, NewLead, find::query_leads};
+use super::{Identities, Lead, NewLead, consents, find::query_leads, model::tag_words};
 use crate::{
     db::{DbResult, TenantTx},
     ids::new_id,
@@ -13,7 +13,7 @@ use crate::{
 /// The constraint that says: somebody has this address or number already.
 pub const IDENTITY_TAKEN: &str = "lead_identities_tenant_id_kind_normalized_key";
 
-/// Inserts the lead with its identities and its first activity, all in one statement.
+/// Inserts the lead with its identities, its consents and its first activity, all in one statement.
 ///
 /// `actor` is (kind, id) for the activity.
 ///
@@ -29,9 +29,7 @@ pub async fn insert(
     let id = new_id();
     let (kinds, values): (Vec<&str>, Vec<String>) = identities.pairs().into_iter().unzip();
     let identity_ids: Vec<Uuid> = kinds.iter().map(|_| new_id()).collect();
-    let mut tags: Vec<String> = new.tags.into_iter().map(crate::values::Tag::into_string).collect();
-    tags.sort();
-    tags.dedup();
+    let tags = tag_words(new.tags);
     let lead = query_leads!(
         "with l as (
              insert into leads (tenant_id, id, status, source, first_name, last_name, email, phone, owner_id, tags,
@@ -45,6 +43,13 @@ pub async fn insert(
          ), activity as (
              insert into activities (tenant_id, id, lead_id, kind, title, actor_kind, actor_id, occurred_at)
              values ($1, $17, $2, 'system', 'Lead created', $18, $19, $13)
+         ), consented as (
+             insert into consents (tenant_id, id, lead_id, channel, purpose, state, source, reason, proof, effective_at,
+                                   recorded_by)
+             select $1, c.id, $2, c.channel, c.purpose, c.state, c.source, c.reason, c.proof, c.effective_at, c.recorded_by
+               from jsonb_to_recordset($20::jsonb)
+                 as c (id uuid, channel text, purpose text, state text, source text, reason text, proof jsonb,
+                       effective_at timestamptz, recorded_by uuid)
          )",
         "from l",
         tx.tenant(),
@@ -66,6 +71,7 @@ pub async fn insert(
         new_id(),
         actor.0,
         actor.1,
+        consents::rows(new.consents, now, actor),
     )
     .fetch_one(tx.conn())
     .await?;

@@ -1,13 +1,44 @@
 //! Leads: the people that a business knows or wants to know, with their identities, tags and activities.
 
 mod activities;
+mod batch;
+mod bin;
+mod consents;
+mod conversations;
 mod find;
+mod identities;
 mod insert;
 mod list;
 mod model;
+mod patch;
+mod pipelines;
+mod timeline;
+mod update;
+mod upsert;
 
-pub use activities::{Activity, ActivityFilter, NewActivity, insert_activity, list_activities};
-pub use find::{exists, find, owner_of_identity};
+pub use activities::{
+    Activity, ActivityFilter, ActivityPatch, NewActivity, delete_activity, insert_activity, list_activities,
+    update_activity,
+};
+pub use batch::{BatchResult, insert_all};
+pub use bin::{archive, find_archived, restore, rival_of};
+pub use consents::{
+    Consent, ConsentFilter, ConsentPurpose, ConsentState, NewConsent, insert_consent, insert_consents,
+    list_consents,
+};
+pub use conversations::{LeadConversation, LeadConversationFilter, list_conversations};
+pub use find::{exists, find, find_survivor, owner_of, owner_of_identity};
+pub use identities::{
+    Identity, IdentityChange, IdentityFilter, IdentityKind, NewIdentity, delete_identity, insert_identity,
+    list_identities,
+};
 pub use insert::{IDENTITY_TAKEN, insert};
-pub use list::{LeadFilter, list};
-pub use model::{Identities, Lead, NewLead};
+pub use list::{LeadFilter, explain, list};
+pub use model::{Identities, Lead, MAX_TAGS, NewLead};
+pub use patch::{LeadChange, LeadPatch};
+pub use pipelines::{
+    NewPipeline, NewStage, Outcome, Pipeline, PipelineFilter, Stage, insert_pipeline, list_pipelines,
+};
+pub use timeline::{TimelineFilter, TimelineItem, list_timeline};
+pub use update::{PRIMARY_TAKEN, UpdatedLead, update};
+pub use upsert::{Known, Upserted, former_values, upsert};

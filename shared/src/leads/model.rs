@@ -7,11 +7,15 @@ use sqlx::FromRow;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::NewConsent;
 use crate::{
     http::{Check, FieldErrors, Problem},
     private::Private,
     values::{Email, Line, Phone, Tag, Word},
 };
+
+/// The most tags that a lead may have.
+pub const MAX_TAGS: usize = 50;
 
 /// A person that a business knows or wants to know.
 #[derive(Clone, Debug, Serialize, FromRow, ToSchema)]
@@ -95,17 +99,54 @@ pub struct NewLead {
     /// Campaign data of the first visit.
     #[schema(value_type = Option<Object>)]
     pub first_touch: Option<Map<String, Value>>,
+    /// What the person allowed or refused.
+    pub consents: Vec<NewConsent>,
 }
 
 impl Check for NewLead {
     fn check(&self, errors: &mut FieldErrors) {
-        if self.email.is_none() && self.phone.is_none() && self.first_name.is_none() && self.last_name.is_none() {
+        if self.email.is_none()
+            && self.phone.is_none()
+            && self.first_name.is_none()
+            && self.last_name.is_none()
+        {
             errors.add("", "required", "Give at least a name, an e-mail address or a telephone number.");
         }
-        if self.tags.len() > 50 {
-            errors.add("/tags", "too_many_values", "A lead has at most 50 tags.");
+        check_tags(&self.tags, errors);
+        check_status(self.status.as_ref(), errors);
+        if self.consents.len() > 20 {
+            errors.add("/consents", "too_many_values", "At most 20 consents are taken at once.");
+        }
+        for (index, consent) in self.consents.iter().enumerate() {
+            consent.check_at(&format!("/consents/{index}"), errors);
         }
     }
+}
+
+pub(super) fn check_tags(tags: &[Tag], errors: &mut FieldErrors) {
+    if tags.len() > MAX_TAGS {
+        errors.add("/tags", "too_many_values", format!("A lead has at most {MAX_TAGS} tags."));
+    }
+}
+
+/// Statuses are words without dots and hyphens, so that they can stand in URLs and conditions.
+pub(super) fn check_status(status: Option<&Word>, errors: &mut FieldErrors) {
+    let fits = |word: &str| word.starts_with(|c: char| c.is_ascii_lowercase()) && !word.contains(['.', '-']);
+    if status.is_some_and(|status| !fits(status.as_str())) {
+        errors.add(
+            "/status",
+            "invalid_word",
+            "A status begins with a letter; letters, digits and `_` follow.",
+        );
+    }
+}
+
+/// Tags as they are stored: each once, in order.
+pub(super) fn tag_words(tags: Vec<Tag>) -> Vec<String> {
+    let mut words: Vec<String> = tags.into_iter().map(Tag::into_string).collect();
+    words.sort_unstable();
+    words.dedup();
+    words
 }
 
 /// What a person can be recognised by, normalised.
@@ -122,12 +163,19 @@ impl Identities {
     ///
     /// # Errors
     /// 422 at `/phone`.
-    pub fn normalise(email: Option<&Email>, phone: Option<&Private<String>>, country: &str) -> Result<Self, Problem> {
-        let phone = phone.map(|phone| Phone::parse(phone.expose(), country)).transpose().map_err(|refusal| {
-            let (code, detail) = refusal.split_once(": ").unwrap_or(("invalid_phone", refusal));
-            Problem::invalid("/phone", code, detail)
-        })?;
+    pub fn normalise(
+        email: Option<&Email>,
+        phone: Option<&Private<String>>,
+        country: &str,
+    ) -> Result<Self, Problem> {
+        let phone = phone.map(|phone| read_phone(phone, "/phone", country)).transpose()?;
         Ok(Self { email: email.cloned(), phone })
+    }
+
+    /// Whether nothing is known.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.email.is_none() && self.phone.is_none()
     }
 
     /// (kind, normalised value) of each.
@@ -136,4 +184,18 @@ impl Identities {
         let phone = self.phone.as_ref().map(|phone| ("phone", phone.as_str().to_owned()));
         email.into_iter().chain(phone).collect()
     }
+}
+
+/// Brings a number to E.164, with the tenant's country for the national form.
+///
+/// # Errors
+/// 422 at `pointer`.
+pub(super) fn read_phone(phone: &Private<String>, pointer: &str, country: &str) -> Result<Phone, Problem> {
+    Phone::parse(phone.expose(), country).map_err(|refusal| refused(pointer, refusal))
+}
+
+/// A refusal of the form `word: Sentence.` at a pointer.
+pub(super) fn refused(pointer: &str, refusal: &'static str) -> Problem {
+    let (code, detail) = refusal.split_once(": ").unwrap_or(("invalid_value", refusal));
+    Problem::invalid(pointer, code, detail)
 }

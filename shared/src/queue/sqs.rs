@@ -65,7 +65,9 @@ impl Sqs {
             .region(Region::new(aws.region.clone()))
             .credentials_provider(credentials)
             .http_client(crate::aws::http_client())
-            .timeout_config(TimeoutConfig::builder().operation_timeout(std::time::Duration::from_secs(3)).build())
+            .timeout_config(
+                TimeoutConfig::builder().operation_timeout(std::time::Duration::from_secs(3)).build(),
+            )
             .retry_config(RetryConfig::standard().with_max_attempts(2));
         if let Some(endpoint) = &aws.endpoint_url {
             config = config.endpoint_url(endpoint);
@@ -87,7 +89,8 @@ impl Sqs {
     }
 
     async fn send_batch(&self, queue: QueueName, hints: Vec<Hint>) {
-        let entries: Vec<_> = hints.iter().enumerate().filter_map(|(index, hint)| entry(index, hint)).collect();
+        let entries: Vec<_> =
+            hints.iter().enumerate().filter_map(|(index, hint)| entry(index, hint)).collect();
         let sent = self
             .client
             .send_message_batch()

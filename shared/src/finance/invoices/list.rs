@@ -111,6 +111,9 @@ fn push_filter(query: &mut QueryBuilder<'_, Postgres>, tenant: Uuid, filter: &In
     if let Some(text) = &filter.search {
         query.push(" and (strpos(lower(concat_ws(' ', i.number, i.memo)), ").push_bind(text.to_lowercase());
         // The definer function finds people by index; under row-level security a direct ILIKE would scan them.
-        query.push(") > 0 or i.lead_id = any (array(select search_leads(").push_bind(text.clone()).push(", 10000))))");
+        query
+            .push(") > 0 or i.lead_id = any (array(select search_leads(")
+            .push_bind(text.clone())
+            .push(", 10000))))");
     }
 }

@@ -3,7 +3,11 @@
 //! Customers choose the targets of webhooks, so a target may not lie inside our own network. In Lambda the runtime API
 //! and the credentials endpoint sit on loopback and link-local addresses, which makes this the main wall.
 
+mod client;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+pub use client::{Answer, OutboundClient, OutboundError};
 
 /// Whether an address belongs to the public internet (IANA special-purpose address registries).
 #[must_use]
@@ -48,13 +52,34 @@ mod tests {
     #[test]
     fn private_loopback_link_local_and_wrapped_addresses_are_not_public() {
         for text in [
-            "127.0.0.1", "10.1.2.3", "172.31.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
-            "255.255.255.255", "198.18.0.1", "::1", "::", "::ffff:127.0.0.1", "fe80::1", "fc00::1", "fec0::1", "2002:7f00:1::",
-            "64:ff9b::7f00:1", "2001::1", "2001:db8::1", "3fff::1", "::127.0.0.1",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.31.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "224.0.0.1",
+            "255.255.255.255",
+            "198.18.0.1",
+            "::1",
+            "::",
+            "::ffff:127.0.0.1",
+            "fe80::1",
+            "fc00::1",
+            "fec0::1",
+            "2002:7f00:1::",
+            "64:ff9b::7f00:1",
+            "2001::1",
+            "2001:db8::1",
+            "3fff::1",
+            "::127.0.0.1",
         ] {
             assert!(!is_public(text.parse().unwrap()), "{text} must be refused");
         }
-        for text in ["1.1.1.1", "93.184.216.34", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "2a00:1450::1"] {
+        for text in
+            ["1.1.1.1", "93.184.216.34", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "2a00:1450::1"]
+        {
             assert!(is_public(text.parse().unwrap()), "{text} must be allowed");
         }
     }

@@ -1,0 +1,126 @@
+//! Invitations: sent by an administrator, accepted by whoever has the mail.
+
+use axum::{Extension, Json, extract::State, response::IntoResponse};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use shared::{
+    accounts::{self, NewUser, SignIn},
+    app::App,
+    auth::{RecordScope, Role, WriteAdmin},
+    crypto::{OpaqueToken, TokenKind},
+    db::TokenUse,
+    http::{ApiResult, Check, Created, Cx, Problem, RequestId, Valid},
+    private::Secret,
+    values::{Email, Line},
+};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{
+    door::Visitor,
+    users::{add, require_rank},
+};
+
+/// Who is invited.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct InviteUser {
+    /// The address that gets the link.
+    email: Email,
+    /// What the user will be allowed to do.
+    role: Role,
+    /// The user's name; the address when left out.
+    #[serde(default)]
+    name: Option<Line>,
+    /// Whose records the user will see; all when left out.
+    #[serde(default)]
+    record_scope: Option<RecordScope>,
+}
+
+impl Check for InviteUser {}
+
+/// An invitation that was sent.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SentInvite {
+    /// The invitation.
+    invite_id: Option<Uuid>,
+    /// The invited user.
+    user_id: Uuid,
+    /// The token of the link, on a developer's machine alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+}
+
+/// How an invitation is accepted.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct AcceptInvite {
+    /// The token of the link.
+    token: Secret,
+    /// The password to sign in with from now on.
+    password: Secret,
+}
+
+impl Check for AcceptInvite {}
+
+/// Invites a colleague.
+#[utoipa::path(post, path = "/api/users/invite", operation_id = "invite_user", tag = "auth",
+    extensions(("x-role" = json!("admin"))), request_body = InviteUser, responses((status = 201, body = SentInvite)))]
+pub(crate) async fn invite_user(
+    mut cx: Cx<WriteAdmin>,
+    State(app): State<App>,
+    Extension(RequestId(request)): Extension<RequestId>,
+    Valid(body): Valid<InviteUser>,
+) -> ApiResult {
+    require_rank(&cx.actor, body.role)?;
+    let name = match body.name {
+        Some(name) => name,
+        None => Line::try_from(body.email.to_string()).map_err(|_| Problem::internal())?,
+    };
+    let new = NewUser {
+        name,
+        email: body.email,
+        role: body.role,
+        password: None,
+        record_scope: body.record_scope,
+        team: None,
+    };
+    let added = add(&mut cx, &app, &request, &new, None).await?;
+    let location = format!("/api/users/{}", added.user.id);
+    let sent = SentInvite { invite_id: added.invite_id, user_id: added.user.id, token: added.token };
+    cx.commit(Created { location, body: sent }).await
+}
+
+/// Accepts an invitation: sets the password and signs in. A second use is 410.
+#[utoipa::path(post, path = "/api/auth/accept-invite", operation_id = "accept_invite", tag = "auth",
+    extensions(("x-role" = json!("public"))), request_body = AcceptInvite, responses((status = 200, body = SignIn)))]
+pub(crate) async fn accept_invite(
+    State(app): State<App>,
+    visitor: Visitor,
+    Valid(body): Valid<AcceptInvite>,
+) -> ApiResult {
+    accounts::refuse_weak(&body.password, &[])?;
+    let token = OpaqueToken::parse(TokenKind::OneTime, body.token.expose()).ok_or_else(Problem::not_found)?;
+    let (tx, grant) =
+        app.db.open_one_time_token(TokenUse::Invite, &token.hash()).await?.ok_or_else(Problem::not_found)?;
+    if grant.used || grant.expired {
+        return Err(gone());
+    }
+    let tenant = tx.tenant_id();
+    // The transaction must not wait for the hash; the invitation is spent by a conditional update in the next one.
+    tx.commit().await?;
+    let hash = accounts::hash_password(&body.password).await?;
+    let (session, refresh) = visitor.begin_session(app.secret_box())?;
+    let mut tx = app.db.open_tenant(tenant).await?.ok_or_else(gone)?;
+    let account = accounts::accept_invite(&mut tx, visitor.now, grant.token_id, &hash, &session)
+        .await?
+        .ok_or_else(gone)?;
+    let answer = visitor.welcome(&app, account, &session, &refresh)?;
+    tx.commit().await?;
+    Ok(Json(answer).into_response())
+}
+
+fn gone() -> Problem {
+    Problem::new(StatusCode::GONE, "token_used", "This link was used before or has expired.")
+}

@@ -1,0 +1,73 @@
+//! API keys.
+
+use axum::{Extension, Json};
+use serde_json::{Value, json};
+use shared::{
+    accounts::{self, ApiKey, IssuedKey, KeyFilter, NewKey},
+    audit,
+    auth::{ReadAdmin, WriteAdmin},
+    http::{
+        Actor, ApiResult, Created, Cx, ListQuery, NoContent, Page, PageParams, PathId, Problem, QueryString,
+        RequestId, Valid,
+    },
+};
+
+/// Keys that were not revoked, newest first.
+#[utoipa::path(get, path = "/api/api-keys", operation_id = "list_api_keys", tag = "auth",
+    extensions(("x-role" = json!("admin"))), params(KeyFilter, PageParams),
+    responses((status = 200, body = Page<ApiKey>)))]
+pub(crate) async fn list_api_keys(mut cx: Cx<ReadAdmin>, query: QueryString) -> ApiResult {
+    let query: ListQuery<KeyFilter> = query.list(cx.zone())?;
+    let page = accounts::list_keys(&mut cx.tx, &query).await?;
+    cx.commit(Json(page)).await
+}
+
+/// Makes a key. Its text is in this answer and nowhere else.
+#[utoipa::path(post, path = "/api/api-keys", operation_id = "create_api_key", tag = "auth",
+    extensions(("x-role" = json!("admin"))), request_body = NewKey, responses((status = 201, body = IssuedKey)))]
+pub(crate) async fn create_api_key(
+    mut cx: Cx<WriteAdmin>,
+    Extension(RequestId(request)): Extension<RequestId>,
+    Valid(new): Valid<NewKey>,
+) -> ApiResult {
+    let now = cx.now();
+    if new.expires_at.is_some_and(|end| end <= now) {
+        return Err(Problem::invalid("/expiresAt", "in_the_past", "A key ends in the future."));
+    }
+    // A key cannot make one that may do more than itself.
+    if let Actor::Key { scopes, .. } = &cx.actor
+        && let Some(missing) = new.scopes.iter().find(|scope| !scopes.iter().any(|own| own.allows(**scope)))
+    {
+        return Err(Problem::scope_required(*missing));
+    }
+    let token = new.kind.generate().map_err(|_| Problem::internal())?;
+    let created_by = cx.actor.user_id();
+    let key = accounts::insert_key(&mut cx.tx, now, &new, &token, created_by).await?;
+    let entry = audit::Entry::by(&cx.actor, "api_key.created", "apiKey", key.id)
+        .change(None, Some(facts(&key)))
+        .request(&request);
+    audit::append(&mut cx.tx, &entry).await?;
+    let location = format!("/api/api-keys/{}", key.id);
+    cx.commit(Created { location, body: IssuedKey { key: token.expose().to_owned(), about: key } }).await
+}
+
+/// Ends a key; its next request is refused.
+#[utoipa::path(delete, path = "/api/api-keys/{id}", operation_id = "delete_api_key", tag = "auth",
+    extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)), responses((status = 204)))]
+pub(crate) async fn delete_api_key(
+    mut cx: Cx<WriteAdmin>,
+    PathId(id): PathId,
+    Extension(RequestId(request)): Extension<RequestId>,
+) -> ApiResult {
+    let key = accounts::revoke_key(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
+    let entry = audit::Entry::by(&cx.actor, "api_key.revoked", "apiKey", id)
+        .change(Some(facts(&key)), None)
+        .request(&request);
+    audit::append(&mut cx.tx, &entry).await?;
+    cx.commit(NoContent).await
+}
+
+/// What the audit log keeps of a key.
+fn facts(key: &ApiKey) -> Value {
+    json!({"kind": key.kind, "prefix": key.prefix, "scopes": key.scopes, "expiresAt": key.expires_at})
+}

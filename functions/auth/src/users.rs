@@ -1,0 +1,165 @@
+//! Colleagues.
+
+use axum::{
+    Extension, Json,
+    extract::{FromRequestParts, State},
+    response::IntoResponse,
+};
+use chrono::{DateTime, Utc};
+use http::request::Parts;
+use serde::Serialize;
+use serde_json::{Value, json};
+use shared::{
+    accounts::{self, EMAIL_TAKEN, NewUser, User, UserFilter, UserPatch, UserStatus},
+    app::App,
+    audit,
+    auth::{ReadAdmin, Role, WriteAdmin},
+    crypto::{OpaqueToken, TokenKind},
+    db::OnConstraint,
+    http::{
+        Actor, ApiResult, Created, Cx, IfMatch, ListQuery, Page, PageParams, Patch, PathId, Problem,
+        QueryString, RequestId, Valid, Versioned,
+    },
+    ids::new_id,
+    private::Secret,
+};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::door::rank;
+
+/// A colleague who was added.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AddedUser {
+    #[serde(flatten)]
+    pub(crate) user: User,
+    /// The invitation, when there is no password yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) invite_id: Option<Uuid>,
+    /// When the invitation lapses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) invite_expires_at: Option<DateTime<Utc>>,
+    /// The invitation's token, on a developer's machine alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) token: Option<String>,
+}
+
+/// Colleagues, newest first.
+#[utoipa::path(get, path = "/api/users", operation_id = "list_users", tag = "auth",
+    extensions(("x-role" = json!("admin"))), params(UserFilter, PageParams),
+    responses((status = 200, body = Page<User>)))]
+pub(crate) async fn list_users(mut cx: Cx<ReadAdmin>, query: QueryString) -> ApiResult {
+    let query: ListQuery<UserFilter> = query.list(cx.zone())?;
+    let page = accounts::list_users(&mut cx.tx, &query).await?;
+    cx.commit(Json(page)).await
+}
+
+/// Adds a colleague; without a password the colleague is invited.
+#[utoipa::path(post, path = "/api/users", operation_id = "create_user", tag = "auth",
+    extensions(("x-role" = json!("admin"))), request_body = NewUser, responses((status = 201, body = AddedUser)))]
+pub(crate) async fn create_user(
+    mut cx: Cx<WriteAdmin>,
+    State(app): State<App>,
+    mut parts: Parts,
+    Valid(new): Valid<NewUser>,
+) -> ApiResult {
+    require_rank(&cx.actor, new.role)?;
+    let hash = match &new.password {
+        Some(password) => {
+            accounts::refuse_weak(password, &[new.email.as_str(), new.name.as_str()])?;
+            // The transaction must not wait for the hash: it ends here, and the caller is let in anew afterwards.
+            drop(cx);
+            app.db.settle().await;
+            let hash = accounts::hash_password(password).await?;
+            cx = match Cx::from_request_parts(&mut parts, &app).await {
+                Ok(cx) => cx,
+                Err(refusal) => return Ok(refusal.into_response()),
+            };
+            require_rank(&cx.actor, new.role)?;
+            Some(hash)
+        }
+        None => None,
+    };
+    let request = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    let added = add(&mut cx, &app, &request, &new, hash.as_ref()).await?;
+    cx.commit(Created { location: format!("/api/users/{}", added.user.id), body: added }).await
+}
+
+/// Adds the colleague, the invitation if one is needed, and the entry in the log.
+pub(crate) async fn add(
+    cx: &mut Cx<WriteAdmin>,
+    app: &App,
+    request: &str,
+    new: &NewUser,
+    hash: Option<&Secret>,
+) -> ApiResult<AddedUser> {
+    let now = cx.now();
+    let user = accounts::insert_user(&mut cx.tx, now, new_id(), new, hash)
+        .await
+        .on_constraint(EMAIL_TAKEN, || {
+            Problem::conflict("user_exists", "A colleague has this e-mail address.")
+        })?;
+    let mut added = AddedUser { user, invite_id: None, invite_expires_at: None, token: None };
+    if hash.is_none() {
+        let token = OpaqueToken::generate(TokenKind::OneTime).map_err(|_| Problem::internal())?;
+        let invite = accounts::insert_invite(&mut cx.tx, now, added.user.id, &token).await?;
+        added.invite_id = Some(invite.id);
+        added.invite_expires_at = Some(invite.expires_at);
+        added.token = app.config.app_env.is_local().then(|| token.expose().to_owned());
+    }
+    let entry = audit::Entry::by(&cx.actor, "user.created", "user", added.user.id)
+        .change(None, Some(facts(&added.user)))
+        .request(request);
+    audit::append(&mut cx.tx, &entry).await?;
+    Ok(added)
+}
+
+/// Changes a colleague. The last owner stays one, and only an owner makes or unmakes owners.
+#[utoipa::path(patch, path = "/api/users/{id}", operation_id = "update_user", tag = "auth",
+    extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)), request_body = UserPatch,
+    responses((status = 200, body = User)))]
+pub(crate) async fn update_user(
+    mut cx: Cx<WriteAdmin>,
+    PathId(id): PathId,
+    if_match: IfMatch,
+    Extension(RequestId(request)): Extension<RequestId>,
+    Valid(patch): Valid<UserPatch>,
+) -> ApiResult {
+    let (before, owners) = accounts::lock_user_and_owners(&mut cx.tx, id).await?;
+    let before = before.ok_or_else(Problem::not_found)?;
+    if_match.require(before.version)?;
+    require_rank(&cx.actor, before.role)?;
+    let role = patch.role.as_set().copied().unwrap_or(before.role);
+    require_rank(&cx.actor, role)?;
+    let is_last_owner = before.role == Role::Owner && before.status == "active" && owners == 1;
+    let leaves = role != Role::Owner || patch.status == Patch::Set(UserStatus::Disabled);
+    if is_last_owner && leaves {
+        return Err(Problem::conflict(
+            "last_owner",
+            "A business keeps at least one owner; make another one first.",
+        ));
+    }
+    if before.status == "invited" && patch.status == Patch::Set(UserStatus::Active) {
+        return Err(Problem::conflict(
+            "invitation_open",
+            "An invited user becomes active by accepting the invitation.",
+        ));
+    }
+    let user = accounts::update_user(&mut cx.tx, id, &patch).await?.ok_or_else(Problem::not_found)?;
+    let entry = audit::Entry::by(&cx.actor, "user.updated", "user", id)
+        .change(Some(facts(&before)), Some(facts(&user)))
+        .request(&request);
+    audit::append(&mut cx.tx, &entry).await?;
+    cx.commit(Versioned { version: user.version, answer: Json(user) }).await
+}
+
+/// Whether the caller may give, change or take away a role.
+pub(crate) fn require_rank(actor: &Actor, role: Role) -> ApiResult<()> {
+    if rank(actor).manages(role) { Ok(()) } else { Err(Problem::role_required(Role::Owner)) }
+}
+
+/// What the audit log keeps of a user: nothing personal.
+fn facts(user: &User) -> Value {
+    json!({"role": user.role, "recordScope": user.record_scope, "status": user.status, "team": user.team})
+}

@@ -1,0 +1,44 @@
+//! The functions, by name: what the template deploys, what the laptop mounts, what the description describes.
+
+use shared::{http::Api, queue::QueueName};
+
+/// An API function and how its routes are made.
+pub type ApiFunction = (&'static str, fn() -> Api);
+
+/// The API functions.
+pub const APIS: [ApiFunction; 8] = [
+    ("auth", auth::api),
+    ("leads", leads::api),
+    ("messages", messages::api),
+    ("automations", automations::api),
+    ("finance", finance::api),
+    ("wellness", wellness::api),
+    ("webhooks", webhooks::api),
+    ("analytics", analytics::api),
+];
+
+/// The queue workers.
+pub const WORKERS: [(&str, QueueName); 4] = [
+    ("ingest-receipts", QueueName::Receipts),
+    ("run-automations", QueueName::Runs),
+    ("send-messages", QueueName::Messages),
+    ("deliver-webhooks", QueueName::Deliveries),
+];
+
+/// The scheduled functions.
+pub const SCHEDULES: [&str; 2] = ["sweep", "nightly"];
+
+/// The routes of all functions as one service.
+#[must_use]
+pub fn all() -> Api {
+    APIS.iter().map(|(_, api)| api()).fold(Api::new(), Api::merge)
+}
+
+/// The description of the API, as it is committed in `docs/openapi.json`.
+///
+/// # Errors
+/// When the description cannot be turned into JSON.
+pub fn document() -> Result<String, serde_json::Error> {
+    let document = shared::http::openapi::document(APIS.iter().map(|(_, api)| api()).collect())?;
+    Ok(serde_json::to_string_pretty(&document)? + "\n")
+}

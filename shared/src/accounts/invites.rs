@@ -1,0 +1,91 @@
+//! Invitations: a token by mail that is good once, for choosing a first password.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+
+use super::{Account, NewSession, signed_in::query_account};
+use crate::{
+    crypto::OpaqueToken,
+    db::{DbResult, TenantTx},
+    ids::new_id,
+    private::Secret,
+};
+
+/// How long an invitation is good. A reset's hour would be short for someone who starts next week.
+const LIFETIME: TimeDelta = TimeDelta::days(7);
+
+/// An invitation that is open.
+#[derive(Clone, Copy, Debug)]
+pub struct Invite {
+    /// Its id.
+    pub id: Uuid,
+    /// When it lapses.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Opens an invitation for a user who has no password yet.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn insert_invite(
+    tx: &mut TenantTx,
+    now: DateTime<Utc>,
+    user: Uuid,
+    token: &OpaqueToken,
+) -> DbResult<Invite> {
+    let invite = Invite { id: new_id(), expires_at: now + LIFETIME };
+    sqlx::query!(
+        "insert into one_time_tokens (tenant_id, id, kind, hash, user_id, expires_at) values ($1, $2, 'invite', $3, $4, $5)",
+        tx.tenant(),
+        invite.id,
+        &token.hash()[..],
+        user,
+        invite.expires_at,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(invite)
+}
+
+/// Spends the invitation, sets the password, proves the address and begins a session, in one statement. `None` when the
+/// invitation was used meanwhile or the user is not invited any more.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn accept_invite(
+    tx: &mut TenantTx,
+    now: DateTime<Utc>,
+    token: Uuid,
+    password_hash: &Secret,
+    session: &NewSession,
+) -> DbResult<Option<Account>> {
+    let account = query_account!(
+        "with spent as (
+             update one_time_tokens set used_at = $3
+              where tenant_id = $1 and id = $2 and kind = 'invite' and used_at is null and expires_at > now()
+             returning user_id
+         ), u as (
+             update users
+                set password_hash = $4, status = 'active', email_verified_at = $3, last_login_at = $3
+              where tenant_id = $1 and id in (select user_id from spent) and status = 'invited'
+             returning *
+         ), session as (
+             insert into sessions (tenant_id, id, user_id, family_id, refresh_hash, session_version, authenticated_at,
+                                   last_used_at, expires_at, user_agent, ip_hash, created_at, updated_at)
+             select u.tenant_id, $5, u.id, $5, $6, u.session_version, $3, $3, $7, $8, $9, $3, $3 from u
+         )",
+        "from u",
+        tx.tenant(),
+        token,
+        now,
+        password_hash.expose(),
+        session.id,
+        &session.refresh_hash[..],
+        session.expires_at,
+        session.device.user_agent.as_ref().map(|agent| agent.expose().as_str()),
+        &session.device.address_hash[..],
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(account)
+}

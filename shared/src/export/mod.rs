@@ -1,0 +1,3 @@
+//! Rows on their way out: files that open safely, in chunks that follow each other.
+
+pub mod csv;

@@ -1,0 +1,90 @@
+//! A database without a stack: nothing works on it but the binaries that a test starts.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tests::lambda::{Body, Emulator, Environment, Function, HttpAnswer, http_v2, parse_http};
+
+use crate::support::{stack, tenant};
+
+/// A function of the workspace with its variables. The timeout is long: tests stop processes for a while.
+pub fn function(name: &str, values: &HashMap<String, String>) -> Function {
+    let mut function = Function::of_workspace(name).unwrap().with_timeout(Duration::from_secs(120));
+    for (key, value) in values {
+        function = function.with_env(key, value);
+    }
+    if name == "migrate" {
+        function = function.with_env("DATABASE_URL", &stack().owner_url);
+    }
+    function
+}
+
+/// A database with the schema and nobody at work.
+pub struct World {
+    /// What its functions are given.
+    pub values: HashMap<String, String>,
+    database: String,
+    emulator: Emulator,
+    apis: Mutex<HashMap<String, Environment>>,
+}
+
+impl World {
+    /// Makes the database.
+    pub async fn new(name: &str) -> Self {
+        let running = stack();
+        let database = format!("world_{name}");
+        running.create_database(&database).await;
+        let mut values = running.values.clone();
+        values.insert("DATABASE_URL".to_owned(), running.app_url_of(&database));
+        Self { values, database, emulator: Emulator::start().await, apis: Mutex::default() }
+    }
+
+    /// Starts another environment of a function.
+    pub fn launch(&self, name: &str) -> Environment {
+        self.emulator.launch(function(name, &self.values)).unwrap()
+    }
+
+    /// Calls an API function as the gateway does; its environment is started once.
+    pub async fn call(&self, name: &str, method: &str, path: &str, token: &str, body: &str) -> HttpAnswer {
+        let authorization = format!("Bearer {token}");
+        let mut headers = vec![("content-type", "application/json")];
+        if !token.is_empty() {
+            headers.push(("authorization", authorization.as_str()));
+        }
+        let body = if body.is_empty() { Body::None } else { Body::Text(body.to_owned()) };
+        self.invoke(name, &http_v2(method, path, &headers, body)).await
+    }
+
+    /// Invokes an API function with a complete event.
+    pub async fn invoke(&self, name: &str, event: &Value) -> HttpAnswer {
+        let environment = self.apis().remove(name).unwrap_or_else(|| self.launch(name));
+        let outcome = environment.invoke(event).await.unwrap();
+        self.apis().insert(name.to_owned(), environment);
+        parse_http(&outcome).unwrap()
+    }
+
+    /// Registers a business and returns its owner's token.
+    pub async fn register(&self) -> String {
+        let body = json!({
+            "businessName": "World", "name": "Wanda", "email": tenant::unique_email("world"), "password": tenant::PASSWORD,
+            "timezone": "Europe/Berlin", "country": "DE", "currency": "EUR",
+        });
+        let answer = self.call("auth", "POST", "/api/auth/register", "", &body.to_string()).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        answer.json().unwrap()["accessToken"].as_str().unwrap().to_owned()
+    }
+
+    /// Runs SQL as the schema's owner, within one tenant: the way to let a lease run out without waiting for it.
+    pub fn execute(&self, tenant: &str, sql: &str) {
+        let batch = format!("select set_config('app.tenant_id', '{tenant}', false); {sql}");
+        stack().execute(&self.database, &batch);
+    }
+
+    fn apis(&self) -> MutexGuard<'_, HashMap<String, Environment>> {
+        self.apis.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,20 @@
+//! The black-box tests: behaviour over HTTP, as sentences, against the whole stack on a real PostgreSQL.
+//!
+//! All tests share one stack and one database; each makes its own tenant, which is how tenancy itself is tested all
+//! the time. `support` holds the harness.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    unreachable_pub,
+    reason = "a test that meets what it did not expect has failed, and says where"
+)]
+
+mod auth;
+mod contract;
+mod lambda;
+mod leads;
+mod support;
+mod tenancy;

@@ -1,0 +1,97 @@
+//! The harness: one stack for all tests, a tenant for each.
+
+mod client;
+pub mod tenant;
+mod wait;
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::OnceLock,
+    time::Duration,
+};
+
+pub use client::{Answer, Client};
+use local::{Options, Stack, settings};
+use private_postgres::{Cluster, DATABASE, Durability};
+pub use tenant::Tenant;
+pub use wait::eventually;
+
+/// The running stack and the database behind it.
+pub struct Running {
+    /// `http://127.0.0.1:<port>`
+    pub base: String,
+    /// Database URL of the owner, whom row-level security binds too.
+    pub owner_url: String,
+    /// Database URL of the runtime role, for the binaries that tests start.
+    pub app_url: String,
+    /// The variables that the functions were given.
+    pub values: std::collections::HashMap<String, String>,
+    /// Dropped only when the process ends; the cluster's supervisor then stops the server.
+    cluster: Cluster,
+}
+
+impl Running {
+    /// Another database with the schema, for tests that must be alone with it.
+    pub async fn create_database(&self, name: &str) {
+        // Roles belong to the whole server, so two migrations at once would meet.
+        static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+        let _turn = ONE_AT_A_TIME.lock().await;
+        self.cluster.create_database(name).expect("a database is made");
+        shared::db::migrate(&self.cluster.owner_url(name)).await.expect("the schema is made");
+    }
+
+    /// The runtime role's URL of a database.
+    pub fn app_url_of(&self, database: &str) -> String {
+        settings::as_role(&self.cluster.owner_url(database), "wellspring_app", None)
+            .expect("the owner's URL is a URL")
+    }
+
+    /// Runs SQL as the schema's owner.
+    pub fn execute(&self, database: &str, sql: &str) {
+        self.cluster.execute(database, sql).expect("the statement runs");
+    }
+}
+
+/// The stack that all tests share, started by whichever comes first.
+pub fn stack() -> &'static Running {
+    static RUNNING: OnceLock<Running> = OnceLock::new();
+    RUNNING.get_or_init(start)
+}
+
+fn start() -> Running {
+    shared::logging::init_terminal("error");
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("it-{}", std::process::id()));
+    let cluster = Cluster::start(&private_postgres::Options {
+        dir: dir.join("postgres"),
+        port: None,
+        durability: Durability::Throwaway,
+        pg_bin_dir: None,
+    })
+    .expect("a private PostgreSQL starts");
+    let owner_url = cluster.owner_url(DATABASE);
+    let app_url = settings::as_role(&owner_url, "wellspring_app", None).expect("the owner's URL is a URL");
+    // The public address must be known before the port is; signatures of some providers cover it.
+    let values =
+        settings::values(&dir, &app_url, 3000, &std::collections::HashMap::new()).expect("keys are made");
+    let (given, listening) = std::sync::mpsc::channel();
+    let options = Options {
+        owner_url: owner_url.clone(),
+        values: values.clone(),
+        address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        sweep_every: Duration::from_millis(500),
+        nightly_every: Duration::from_secs(3600),
+    };
+    // Each test has a runtime of its own, which ends with it; the stack needs one that stays.
+    std::thread::spawn(move || {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime starts");
+        runtime.block_on(async {
+            let stack = Stack::start(options).await.expect("the stack starts");
+            given.send(stack.address).expect("the harness waits for the address");
+            std::future::pending::<()>().await;
+        });
+    });
+    let address = listening.recv().expect("the stack listens");
+    Running { base: format!("http://{address}"), owner_url, app_url, values, cluster }
+}

@@ -1,0 +1,19 @@
+//! Waiting for what happens soon, without asserting how soon.
+
+use std::time::{Duration, Instant};
+
+/// Asks until there is something, for twenty seconds at most.
+#[track_caller]
+pub async fn eventually<T, F>(what: &str, mut ask: F) -> T
+where
+    F: AsyncFnMut() -> Option<T>,
+{
+    let started = Instant::now();
+    loop {
+        if let Some(found) = ask().await {
+            return found;
+        }
+        assert!(started.elapsed() < Duration::from_secs(20), "{what} did not happen");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

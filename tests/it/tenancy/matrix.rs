@@ -1,0 +1,151 @@
+//! Every route × no credentials, too low a role, another tenant's ids.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use serde_json::Value;
+
+use super::{neighbour::Neighbour, rows};
+use crate::support::{Answer, Client, Tenant};
+
+const ROLES: [&str; 5] = ["viewer", "staff", "manager", "admin", "owner"];
+/// An id that nobody has.
+const NOBODY: &str = "0198a000-0000-7000-8000-00000000dead";
+
+/// A route as the description tells it.
+struct Route {
+    method: Method,
+    path: String,
+    operation: String,
+    role: String,
+}
+
+fn routes() -> Vec<Route> {
+    let document: Value = serde_json::from_str(&local::functions::document().unwrap()).unwrap();
+    let mut routes = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            routes.push(Route {
+                method: method.to_uppercase().parse().unwrap(),
+                path: path.clone(),
+                operation: operation["operationId"].as_str().unwrap().to_owned(),
+                role: operation["x-role"].as_str().unwrap_or("undeclared").to_owned(),
+            });
+        }
+    }
+    routes
+}
+
+fn guarded() -> impl Iterator<Item = Route> {
+    routes().into_iter().filter(|route| route.role != "public")
+}
+
+/// The path with every parameter replaced.
+fn fill(path: &str, ids: &[&str]) -> String {
+    let mut ids = ids.iter().copied().chain(std::iter::repeat(NOBODY));
+    let filled = path.split('/').map(|part| if part.starts_with('{') { ids.next().unwrap() } else { part });
+    filled.collect::<Vec<_>>().join("/")
+}
+
+async fn call(client: &Client, route: &Route, path: &str, body: Option<&Value>) -> Answer {
+    let request = client.request(route.method.clone(), path);
+    client.send(if let Some(body) = body { request.json(body) } else { request }).await
+}
+
+#[test]
+fn every_route_has_a_row_and_every_row_a_route() {
+    let routes: BTreeSet<String> = guarded().map(|route| route.operation).collect();
+    let rows: BTreeSet<String> = rows::all().into_iter().map(|row| row.operation.to_owned()).collect();
+    let missing: Vec<_> = routes.difference(&rows).collect();
+    let left_over: Vec<_> = rows.difference(&routes).collect();
+    assert!(
+        missing.is_empty() && left_over.is_empty(),
+        "tests/it/tenancy/rows.rs: no row for {missing:?}; no route for {left_over:?}. \
+         A row gives the route a valid body and says where a foreign id would go"
+    );
+}
+
+#[tokio::test]
+async fn every_route_declares_its_least_role() {
+    for route in routes() {
+        let known = ROLES.contains(&route.role.as_str()) || route.role == "public";
+        assert!(known, "{} {} declares `{}` as x-role", route.method, route.path, route.role);
+    }
+}
+
+#[tokio::test]
+async fn without_credentials_every_guarded_route_says_401_and_nothing_else() {
+    let anonymous = Client::anonymous();
+    let forged = anonymous.with_token("eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.e30.");
+    for route in guarded() {
+        let path = fill(&route.path, &[]);
+        for client in [&anonymous, &forged] {
+            let answer = call(client, &route, &path, Some(&Value::Null)).await;
+            assert_eq!(answer.status, 401, "{answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_role_below_the_least_one_is_refused_and_the_least_one_is_not() {
+    let tenant = Tenant::new().await;
+    let mut clients = Vec::new();
+    for role in &ROLES[..4] {
+        clients.push(tenant.colleague(role).await);
+    }
+    for route in guarded() {
+        let least = ROLES.iter().position(|role| *role == route.role).unwrap();
+        let path = fill(&route.path, &[]);
+        if least > 0 {
+            let answer = call(&clients[least - 1], &route, &path, Some(&Value::Null)).await;
+            assert_eq!(answer.expect_problem(403, "role_required")["requiredRole"], route.role, "{answer}");
+        }
+        // Logging out would end the session that the other routes need.
+        let ends_the_session = route.operation.starts_with("logout");
+        if let Some(client) = clients.get(least).filter(|_| !ends_the_session) {
+            let answer = call(client, &route, &path, None).await;
+            assert!(![401, 403].contains(&answer.status.as_u16()), "{answer}");
+            assert!(answer.status.as_u16() < 500, "{answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_tenants_ids_are_exactly_as_absent_as_ids_that_nobody_has() {
+    let (tenant, neighbour) = (Tenant::new().await, Neighbour::new().await);
+    for route in guarded() {
+        let row = rows::all().into_iter().find(|row| row.operation == route.operation).unwrap();
+        let foreign = answer(&tenant, &route, &row, &|kind| neighbour.id(kind)).await;
+        let absent = answer(&tenant, &route, &row, &|_| NOBODY.to_owned()).await;
+        assert!(!foreign.text.contains(neighbour.canary()), "the neighbour's data leaked: {foreign}");
+        if row.names_a_row() {
+            assert!(foreign.status.is_client_error() || foreign.status.as_u16() == 207, "{foreign}");
+            assert_eq!(
+                comparable(&foreign, &neighbour),
+                comparable(&absent, &neighbour),
+                "{foreign}\n{absent}"
+            );
+        }
+    }
+    neighbour.is_untouched().await;
+}
+
+async fn answer(tenant: &Tenant, route: &Route, row: &rows::Row, id: &dyn Fn(&str) -> String) -> Answer {
+    let ids: Vec<String> = row.path_ids.iter().map(|kind| id(kind)).collect();
+    let path = fill(&route.path, &ids.iter().map(String::as_str).collect::<Vec<_>>());
+    let query = row.query.replace("$id", &id(row.query_id));
+    let body = row.body_with(id);
+    call(&tenant.owner, route, &format!("{path}{query}"), body.as_ref()).await
+}
+
+/// Everything of an answer but what belongs to the request: its id, and the ids that the caller sent.
+fn comparable(answer: &Answer, neighbour: &Neighbour) -> (u16, String, Vec<String>) {
+    let request_id = answer.header("x-request-id").to_owned();
+    let mut text = answer.text.replace(&request_id, "");
+    for id in neighbour.ids().chain([NOBODY]) {
+        text = text.replace(id, "");
+    }
+    let mut headers: Vec<String> = answer.headers.keys().map(ToString::to_string).collect();
+    headers.sort();
+    (answer.status.as_u16(), text, headers)
+}

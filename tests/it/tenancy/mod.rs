@@ -1,0 +1,10 @@
+//! The walls between tenants, and the roles within one.
+//!
+//! The matrix is driven by the description of the API, so a route that nobody thought of is called all the same, and one
+//! without a row fails the suite.
+
+mod catalogue;
+mod matrix;
+mod neighbour;
+mod rows;
+mod sources;
