@@ -17,4 +17,5 @@ mod contract;
 mod lambda;
 mod leads;
 mod support;
+mod webhooks;
 // mod tenancy;

@@ -24,10 +24,19 @@ use crate::{
 
 impl Ingest<'_> {
     /// Money arrived.
-    pub(crate) async fn take_payment(&mut self, canonical: &Canonical, payment: &Payment) -> Result<(), Failed> {
+    pub(crate) async fn take_payment(
+        &mut self,
+        canonical: &Canonical,
+        payment: &Payment,
+    ) -> Result<(), Failed> {
         let lead = self.payer(canonical, payment).await?;
         let title = format!("Payment of {}", amount(payment.amount_minor, &payment.currency));
-        let fact = Fact { event: EventKind::PaymentReceived, kind: "payment", title, key: self.payment_key(&payment.provider_ref) };
+        let fact = Fact {
+            event: EventKind::PaymentReceived,
+            kind: "payment",
+            title,
+            key: self.payment_key(&payment.provider_ref),
+        };
         self.note(canonical, lead, fact, payment).await
     }
 
@@ -42,7 +51,13 @@ impl Ingest<'_> {
             Some(name) => format!("refund:{}:{name}", self.receipt.provider),
             None => self.key(canonical, "refund"),
         };
-        self.note(canonical, lead, Fact { event: EventKind::PaymentRefunded, kind: "refund", title, key }, refund).await
+        self.note(
+            canonical,
+            lead,
+            Fact { event: EventKind::PaymentRefunded, kind: "refund", title, key },
+            refund,
+        )
+        .await
     }
 
     /// A payment was tried and failed.
@@ -55,7 +70,13 @@ impl Ingest<'_> {
         let lead = self.meet(canonical, who).await?.map(|lead| lead.id);
         let title = format!("Payment of {} failed", amount(payment.amount_minor, &payment.currency));
         let key = self.key(canonical, "failed");
-        self.note(canonical, lead, Fact { event: EventKind::PaymentFailed, kind: "payment", title, key }, payment).await
+        self.note(
+            canonical,
+            lead,
+            Fact { event: EventKind::PaymentFailed, kind: "payment", title, key },
+            payment,
+        )
+        .await
     }
 
     /// The person who pays; when the provider names nobody, whoever an earlier event about the same payment named.
@@ -72,7 +93,11 @@ impl Ingest<'_> {
         Ok(receipts::lead_of(self.tx, &keys).await?)
     }
 
-    fn paying<'w>(&self, identity: &'w shared::webhooks::normalise::Identity, name: Option<&'w str>) -> Who<'w> {
+    fn paying<'w>(
+        &self,
+        identity: &'w shared::webhooks::normalise::Identity,
+        name: Option<&'w str>,
+    ) -> Who<'w> {
         Who { identity: Some(identity), name, source: self.receipt.provider.as_str(), ..Who::default() }
     }
 
