@@ -13,11 +13,12 @@ create table automations (
     trigger_type text not null,
     trigger jsonb not null,                      -- the whole trigger with its filter
     has_filter boolean not null generated always as ((trigger -> 'filter') is not null and (trigger -> 'filter') <> 'null'::jsonb) stored,
-    steps jsonb not null default '[]',           -- the draft; runs use the published version
+    steps jsonb not null default '[]',           -- as published, or the first draft; runs read their version
     reentry jsonb,                               -- when a lead may enter again: never, afterExit, always, window, key
     goal jsonb,                                  -- a condition that ends runs early, as a success
     caps jsonb,                                  -- send and entry limits
     current_version integer,                     -- the version new runs take; null: never published
+    draft jsonb,                                 -- edits since it was published: the columns above stay what lets runs begin
     pause_policy text,                           -- while paused: hold (go on later) or drop
     published_at timestamptz,
     version bigint not null default 1,           -- of this row, for the ETag; not the published version

@@ -126,6 +126,7 @@ create table invoices (
     subtotal bigint not null default 0,          -- Σ net before the document discount
     discount_total bigint not null default 0,
     tax_total bigint not null default 0,
+    tip bigint not null default 0,               -- till: given on top, part of the total
     total bigint not null default 0,
     paid_total bigint not null default 0,        -- what payments and credit notes settled
     balance bigint not null generated always as (total - paid_total) stored,
@@ -161,7 +162,7 @@ create table invoices (
     constraint invoices_discount_check check (discount_amount is null or discount_percent is null),
     constraint invoices_discount_amount_check check (discount_amount >= 0),
     constraint invoices_discount_percent_check check (discount_percent between 0 and 100),
-    constraint invoices_total_check check (total >= 0),
+    constraint invoices_total_check check (total >= 0 and tip >= 0 and total = subtotal - discount_total + tax_total + tip),
     constraint invoices_paid_total_check check (paid_total between 0 and total)
 );
 create index invoices_tenant_id_created_at_idx on invoices (tenant_id, created_at, id);
@@ -296,6 +297,20 @@ create index pos_sales_tenant_id_invoice_id_idx on pos_sales (tenant_id, invoice
 create index pos_sales_tenant_id_lead_id_idx on pos_sales (tenant_id, lead_id) where lead_id is not null;
 create index pos_sales_tenant_id_return_of_id_idx on pos_sales (tenant_id, return_of_id) where return_of_id is not null;
 call protect_tenant_table('pos_sales');
+
+-- What is printed for a sale or a return.
+create function receipt_shape(p_sale pos_sales) returns jsonb
+    language sql stable
+    set search_path = pg_catalog, public, pg_temp
+as $$
+    select jsonb_build_object(
+        'number', i.number, 'kind', p_sale.kind, 'issuedAt', p_sale.sold_at, 'seller', i.billing -> 'seller',
+        'buyer', i.billing -> 'buyer', 'currency', i.currency, 'lines', invoice_lines_shape(i.tenant_id, i.id),
+        'subtotal', i.subtotal, 'discount', i.discount_total, 'tax', i.tax_total, 'taxSummary', i.tax_summary,
+        'tip', i.tip, 'total', i.total, 'tenders', p_sale.tenders, 'change', p_sale.change_given)
+    from invoices i where i.tenant_id = p_sale.tenant_id and i.id = p_sale.invoice_id
+$$;
+grant execute on function receipt_shape(pos_sales) to wellspring_app, wellspring_readonly;
 
 -- Cash put in or taken out, and the drawer opened without a sale.
 create table pos_movements (

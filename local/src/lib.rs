@@ -4,6 +4,7 @@
 //! instead of API Gateway, channels instead of SQS, timers instead of EventBridge. This is the one place where tasks
 //! may be spawned, because here nothing is frozen between requests.
 
+pub mod banner;
 mod clients;
 pub mod functions;
 pub mod settings;

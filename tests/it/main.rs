@@ -16,6 +16,7 @@ mod auth;
 mod contract;
 mod lambda;
 mod leads;
+mod messages;
 mod support;
+mod tenancy;
 mod webhooks;
-// mod tenancy;

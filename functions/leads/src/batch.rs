@@ -9,7 +9,7 @@ use shared::{
     events::{EventKind, NewEvent, emit},
     http::{
         ApiResult, Check, Created, Cx, FieldErrors, IfMatch, MultiStatus, Problem, ProblemBody, RequestId,
-        Valid, Versioned, parse_item,
+        Valid, Versioned, parse_value,
     },
     leads::{self, BatchResult, IDENTITY_TAKEN, Identities, Known, Lead, NewLead, UpdatedLead, Upserted},
 };
@@ -156,7 +156,7 @@ fn unknown_owner() -> Problem {
 }
 
 fn read_item(cx: &Cx<WriteLeads>, item: Value) -> Result<(NewLead, Identities), Problem> {
-    let mut new: NewLead = parse_item(item)?;
+    let mut new: NewLead = parse_value(item)?;
     let identities =
         Identities::normalise(new.email.as_ref(), new.phone.as_ref(), &cx.tx.settings().country)?;
     new.owner_id = new.owner_id.or(cx.actor.own_records_of());

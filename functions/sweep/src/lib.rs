@@ -1,11 +1,41 @@
-//! The `sweep` schedule.
+//! The `sweep` schedule: every minute it hands out what is due and what nobody holds.
+//!
+//! A hint that was lost, a worker that died, a wait that has come to its end: the rows say so themselves. The sweep lists what will be due
+//! within the next minute and a half, each tenant in its turn, and hints each row with the exact delay.
 
-use shared::{app::App, work::WorkResult};
+use std::time::{Duration, Instant};
+
+use shared::{app::App, db::SystemReason, sweep, work::WorkResult};
+
+/// How far ahead a pass looks: a little further than the next one comes.
+const HORIZON: Duration = Duration::from_secs(90);
+/// Rows of one tenant and queue in one pass.
+const PER_TENANT: i32 = 500;
+/// Rows in one pass.
+const LIMIT: i32 = 5_000;
+/// No pass begins later than this after the first.
+const TIME: Duration = Duration::from_secs(20);
+/// A pass hands out rows whether or not they were handed out before, so a full one is repeated only so often.
+const PASSES: usize = 4;
 
 /// One tick.
 ///
 /// # Errors
 /// When the database cannot be reached.
-pub async fn tick(_app: &App) -> WorkResult {
+pub async fn tick(app: &App) -> WorkResult {
+    let began = Instant::now();
+    for pass in 1..=PASSES {
+        let mut tx = app.db.system(SystemReason::Sweep).await?;
+        let hints = sweep::due(&mut tx, HORIZON, PER_TENANT, LIMIT).await?;
+        tx.commit().await?;
+        let (found, late) = (hints.len(), hints.iter().filter(|hint| hint.delay.is_zero()).count());
+        if found > 0 {
+            tracing::info!(pass, found, late, "swept");
+        }
+        app.queue.nudge(hints).await;
+        if found < LIMIT as usize || began.elapsed() > TIME {
+            break;
+        }
+    }
     Ok(())
 }

@@ -9,9 +9,9 @@ use std::{
     time::Duration,
 };
 
-use local::{Options, Stack, settings};
+use local::{Options, Stack, banner, settings};
 use private_postgres::{Cluster, DATABASE, Durability};
-use shared::{config, db, logging};
+use shared::{app::App, config, db, demo, logging};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -26,16 +26,30 @@ fn main() -> ExitCode {
     }
 }
 
-/// `local`, `local migrate` or `local seed`.
+/// `local`, `local migrate`, `local seed`, or `local sign-stripe SECRET BODY` for the printed lines.
 fn run() -> Result<(), Failure> {
-    let command = std::env::args().nth(1);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if let ["sign-stripe", secret, body] = words.as_slice() {
+        say(&banner::sign_stripe(secret, body));
+        return Ok(());
+    }
+    let command = words.first().copied();
     let given = config::environment();
     let dir = PathBuf::from(".local");
     let database = Database::open(&given, &dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
-        match command.as_deref() {
+        match command {
             None => serve(&database, &given, &dir).await,
+            Some("seed") => {
+                db::migrate(&database.owner_url).await?;
+                let app = App::new(configure(&database, &given, &dir, port(&given)?).await?, 1)?;
+                let number = seed_number(&given)?;
+                demo::seed(&app.db, app.secret_box(), number).await?;
+                say(&format!("demo data set {number} is there"));
+                Ok(())
+            }
             Some("migrate") => {
                 let applied = db::migrate(&database.owner_url).await?;
                 say(&format!("{applied} migration(s) applied to {}", database.owner_url));
@@ -91,22 +105,61 @@ async fn serve(
     given: &HashMap<String, String>,
     dir: &std::path::Path,
 ) -> Result<(), Failure> {
-    let port: u16 = number(given, "PORT")?.unwrap_or(3000);
+    let port = port(given)?;
     db::migrate(&database.owner_url).await?;
-    let values = settings::values(dir, &database.app_url().await?, port, given)?;
     let stack = Stack::start(Options {
         owner_url: database.owner_url.clone(),
-        values,
+        values: values(database, given, dir, port).await?,
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
         sweep_every: Duration::from_secs(1),
         nightly_every: Duration::from_secs(60),
     })
     .await?;
-    say(&format!("Wellspring listens on http://localhost:{port}\nDATABASE_URL={}", database.owner_url));
+    let number = seed_number(given)?;
+    if number > 0 {
+        demo::seed(&stack.app.db, stack.app.secret_box(), number).await?;
+        let [tenant, _] = demo::tenants(number);
+        let signer = std::env::current_exe()?;
+        say(&banner::lines(&stack.app.config.public_base_url, &tenant, &signer.display().to_string()));
+    }
+    say(&format!(
+        "Wellspring listens on {}\nDATABASE_URL={}\nCtrl-C stops it.",
+        stack.app.config.public_base_url, database.owner_url
+    ));
     tokio::signal::ctrl_c().await?;
     say("stopping");
     stack.stop().await;
     Ok(())
+}
+
+async fn values(
+    database: &Database,
+    given: &HashMap<String, String>,
+    dir: &std::path::Path,
+    port: u16,
+) -> Result<HashMap<String, String>, Failure> {
+    Ok(settings::values(dir, &database.app_url().await?, port, given)?)
+}
+
+async fn configure(
+    database: &Database,
+    given: &HashMap<String, String>,
+    dir: &std::path::Path,
+    port: u16,
+) -> Result<config::Config, Failure> {
+    Ok(config::Config::from_values(values(database, given, dir, port).await?, config::Needs::Api)?)
+}
+
+fn port(given: &HashMap<String, String>) -> Result<u16, Failure> {
+    Ok(number(given, "PORT")?.unwrap_or(3000))
+}
+
+/// The number of the demo data set; 0 for none.
+fn seed_number(given: &HashMap<String, String>) -> Result<u64, Failure> {
+    match given.get("SEED").filter(|text| !text.is_empty()) {
+        None => Ok(1),
+        Some(text) => text.parse().map_err(|_| format!("SEED: `{text}` is not a number").into()),
+    }
 }
 
 fn number(given: &HashMap<String, String>, name: &str) -> Result<Option<u16>, Failure> {

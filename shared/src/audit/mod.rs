@@ -6,12 +6,13 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::{FromRow, QueryBuilder};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::{
+    crypto::sha256,
     db::{
         DbResult, TenantTx,
         keyset::{push_any, push_page, push_range},
@@ -64,6 +65,13 @@ impl<'a> Entry<'a> {
     pub fn request(self, id: &'a str) -> Self {
         Self { request_id: Some(id), ..self }
     }
+}
+
+/// The hash that stands for a state of an object: SHA-256 of its JSON.
+#[must_use]
+pub fn state_hash(state: &impl serde::Serialize) -> Option<Value> {
+    let hash = sha256(&serde_json::to_vec(state).ok()?);
+    Some(json!({"sha256": hex::encode(hash)}))
 }
 
 /// Adds an entry to the tenant's chain. Other entries of the tenant wait until this transaction ends, so it comes last.

@@ -30,7 +30,10 @@ pub async fn leaks(app_url: &str, tenant: Uuid, neighbour: Uuid) -> Result<Vec<S
         for scope in [Some(tenant), None] {
             let seen = rows_of(&mut conn, &table, scope, neighbour).await?;
             if seen > 0 {
-                found.push(format!("{}: {seen} row(s) of another tenant are visible with {scope:?} set", table.name));
+                found.push(format!(
+                    "{}: {seen} row(s) of another tenant are visible with {scope:?} set",
+                    table.name
+                ));
             }
         }
         if changes_others(&mut conn, &table, tenant).await? {
@@ -84,8 +87,10 @@ async fn changes_others(conn: &mut PgConnection, table: &Table, tenant: Uuid) ->
         return Ok(false);
     }
     begin(conn, Some(tenant)).await?;
-    let statement =
-        format!("with changed as (update {0} set {1} = {1} returning {1}) select count(*) from changed where {1} <> $1", table.name, table.column);
+    let statement = format!(
+        "with changed as (update {0} set {1} = {1} returning {1}) select count(*) from changed where {1} <> $1",
+        table.name, table.column
+    );
     let changed: Result<i64, _> = sqlx::query_scalar(&statement).bind(tenant).fetch_one(&mut *conn).await;
     conn.execute("rollback").await?;
     // A trigger that refuses every update is a wall of its own.

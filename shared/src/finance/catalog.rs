@@ -12,7 +12,10 @@ use crate::{
         DbResult, TenantTx,
         keyset::{push_any, push_page},
     },
-    http::{Check, FieldErrors, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, Patch, SortField, SortKind},
+    http::{
+        Check, FieldErrors, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, Patch, SortField,
+        SortKind,
+    },
     ids::new_id,
     values::{Currency, Line, Prose},
 };
@@ -170,10 +173,15 @@ pub struct CatalogFilter {
 }
 
 impl FromQuery for CatalogFilter {
-    const SORTS: &'static [SortField] = &[SortField { word: "createdAt", column: "created_at", kind: SortKind::Time }];
+    const SORTS: &'static [SortField] =
+        &[SortField { word: "createdAt", column: "created_at", kind: SortKind::Time }];
 
     fn read(params: &mut Params) -> Self {
-        Self { kind: params.choices("kind", KINDS), search: params.text("search"), archived: params.flag("archived") }
+        Self {
+            kind: params.choices("kind", KINDS),
+            search: params.text("search"),
+            archived: params.flag("archived"),
+        }
     }
 }
 
@@ -192,7 +200,10 @@ pub async fn list_items(tx: &mut TenantTx, query: &ListQuery<CatalogFilter>) -> 
     push_any(&mut select, "i.kind", &query.filter.kind);
     if let Some(text) = &query.filter.search {
         // A catalogue is small; strpos needs no escaping and no index.
-        select.push(" and strpos(lower(i.name || ' ' || coalesce(i.sku, '')), ").push_bind(text.to_lowercase()).push(") > 0");
+        select
+            .push(" and strpos(lower(i.name || ' ' || coalesce(i.sku, '')), ")
+            .push_bind(text.to_lowercase())
+            .push(") > 0");
     }
     push_page(&mut select, "i", &query.page);
     let rows = select.build_query_as::<CatalogItem>().fetch_all(tx.conn()).await?;
@@ -236,7 +247,11 @@ pub async fn count_tax_rates(tx: &mut TenantTx, ids: &[Uuid]) -> DbResult<i64> {
 ///
 /// # Errors
 /// `catalog_items_tenant_id_sku_key` when another item has the number.
-pub async fn insert_item(tx: &mut TenantTx, now: DateTime<Utc>, new: &NewCatalogItem) -> DbResult<CatalogItem> {
+pub async fn insert_item(
+    tx: &mut TenantTx,
+    now: DateTime<Utc>,
+    new: &NewCatalogItem,
+) -> DbResult<CatalogItem> {
     let currency = new.currency.as_ref().map_or(tx.settings().currency.as_str(), Currency::as_str).to_owned();
     let item = sqlx::query_as!(
         CatalogItem,

@@ -64,7 +64,11 @@ pub fn check_lines(lines: &[NewLine], errors: &mut FieldErrors) {
         }
         let rates = line.tax_rate_ids.as_deref().unwrap_or_default();
         if rates.len() > MAX_TAXES {
-            errors.add(format!("/lines/{at}/taxRateIds"), "too_many_values", "A line bears at most ten taxes.");
+            errors.add(
+                format!("/lines/{at}/taxRateIds"),
+                "too_many_values",
+                "A line bears at most ten taxes.",
+            );
         }
         if rates.iter().enumerate().any(|(place, id)| rates.iter().take(place).any(|other| other == id)) {
             errors.add(format!("/lines/{at}/taxRateIds"), "duplicate_value", "A line bears a tax once.");
@@ -212,7 +216,8 @@ pub fn exponent(currency: &str) -> u16 {
 /// 422 for unknown items and rates, a currency that is not an item's, and what [`calculate`] refuses.
 pub async fn price(tx: &mut TenantTx, asked: &Calculation, kept: &[Uuid]) -> Result<Priced, Problem> {
     let references = find_references(tx, &asked.lines, kept).await?;
-    let currency = asked.currency.as_ref().map_or(tx.settings().currency.as_str(), Currency::as_str).to_owned();
+    let currency =
+        asked.currency.as_ref().map_or(tx.settings().currency.as_str(), Currency::as_str).to_owned();
     let resolved = resolve(&asked.lines, &currency, &references)?;
     let rounding = asked.rounding.unwrap_or(references.rounding);
     let terms: Vec<LineTerms> = resolved.iter().map(|line| line.terms.clone()).collect();
@@ -222,15 +227,19 @@ pub async fn price(tx: &mut TenantTx, asked: &Calculation, kept: &[Uuid]) -> Res
 
 fn refused(error: CalculateError) -> Problem {
     match error {
-        CalculateError::TooLarge { line: Some(line) } => {
-            Problem::invalid(format!("/lines/{line}"), "amount_too_large", "The line is larger than any amount may be.")
-        }
+        CalculateError::TooLarge { line: Some(line) } => Problem::invalid(
+            format!("/lines/{line}"),
+            "amount_too_large",
+            "The line is larger than any amount may be.",
+        ),
         CalculateError::TooLarge { line: None } => {
             Problem::invalid("/lines", "amount_too_large", "The document is larger than any amount may be.")
         }
-        CalculateError::DiscountTooLarge { line: Some(line) } => {
-            Problem::invalid(format!("/lines/{line}/discount"), "discount_too_large", "It is larger than the line.")
-        }
+        CalculateError::DiscountTooLarge { line: Some(line) } => Problem::invalid(
+            format!("/lines/{line}/discount"),
+            "discount_too_large",
+            "It is larger than the line.",
+        ),
         CalculateError::DiscountTooLarge { line: None } => {
             Problem::invalid("/discount", "discount_too_large", "It is larger than the subtotal.")
         }
@@ -253,7 +262,8 @@ struct Item {
 }
 
 async fn find_references(tx: &mut TenantTx, lines: &[NewLine], kept: &[Uuid]) -> DbResult<References> {
-    let rates: Vec<Uuid> = lines.iter().flat_map(|line| line.tax_rate_ids.iter().flatten().copied()).collect();
+    let rates: Vec<Uuid> =
+        lines.iter().flat_map(|line| line.tax_rate_ids.iter().flatten().copied()).collect();
     let items: Vec<Uuid> = lines.iter().filter_map(|line| line.item_id).collect();
     let found = sqlx::query!(
         r#"select coalesce(t.settings ->> 'rounding', 'line') as "rounding!",
@@ -297,7 +307,11 @@ fn resolve(lines: &[NewLine], currency: &str, references: &References) -> Result
         let item = line.item_id.and_then(|id| references.items.get(&id));
         match item {
             None if line.item_id.is_some() => {
-                errors.add(format!("/lines/{at}/itemId"), "unknown_item", "There is no such item in the catalogue.");
+                errors.add(
+                    format!("/lines/{at}/itemId"),
+                    "unknown_item",
+                    "There is no such item in the catalogue.",
+                );
             }
             Some(item) if item.currency != currency && line.unit_price.is_none() => {
                 let detail = format!("The item is priced in {}; say a price in {currency}.", item.currency);
@@ -325,7 +339,11 @@ fn resolve(lines: &[NewLine], currency: &str, references: &References) -> Result
             item_id: line.item_id,
             terms: LineTerms {
                 quantity: line.quantity,
-                unit_price: line.unit_price.map(Amount::get).or_else(|| item.map(|item| item.unit_price)).unwrap_or(0),
+                unit_price: line
+                    .unit_price
+                    .map(Amount::get)
+                    .or_else(|| item.map(|item| item.unit_price))
+                    .unwrap_or(0),
                 discount: line.discount,
                 taxes,
             },
@@ -335,7 +353,13 @@ fn resolve(lines: &[NewLine], currency: &str, references: &References) -> Result
     Ok(resolved)
 }
 
-fn priced(currency: String, rounding: Rounding, terms: Option<Discount>, lines: Vec<Resolved>, totals: Totals) -> Priced {
+fn priced(
+    currency: String,
+    rounding: Rounding,
+    terms: Option<Discount>,
+    lines: Vec<Resolved>,
+    totals: Totals,
+) -> Priced {
     let tax_summary = totals.rates.into_iter().map(|rate| TaxSummary {
         rate_id: rate.tax.id,
         name: rate.tax.name,

@@ -86,7 +86,8 @@ pub struct TaxRateFilter {
 }
 
 impl FromQuery for TaxRateFilter {
-    const SORTS: &'static [SortField] = &[SortField { word: "createdAt", column: "created_at", kind: SortKind::Time }];
+    const SORTS: &'static [SortField] =
+        &[SortField { word: "createdAt", column: "created_at", kind: SortKind::Time }];
 
     fn read(params: &mut Params) -> Self {
         Self { archived: params.flag("archived") }

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 
-use super::{FieldErrors, Problem};
+use super::{FieldError, FieldErrors, Problem};
 use crate::json::{JsonRefusal, parse_strict};
 
 /// The body's bytes, as they came. The outermost layer has read them.
@@ -45,19 +45,35 @@ impl<S: Send + Sync, T: DeserializeOwned + Check> FromRequest<S> for Valid<T> {
     }
 }
 
+/// A JSON body that may be left out, which means the default.
+pub struct ValidOrDefault<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Check + Default> FromRequest<S> for ValidOrDefault<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let empty = request.extensions().get::<RawBody>().is_none_or(|body| body.0.is_empty());
+        if empty {
+            Ok(Self(T::default()))
+        } else {
+            Valid::from_request(request, state).await.map(|body| Self(body.0))
+        }
+    }
+}
+
 /// Parses a body that is known to be JSON.
 ///
 /// # Errors
 /// 400 for what is no JSON, 422 with pointers for the rest.
-pub(crate) fn parse<T: DeserializeOwned + Check>(bytes: &[u8]) -> Result<T, Problem> {
-    parse_item(parse_strict(bytes).map_err(refuse)?)
+pub fn parse<T: DeserializeOwned + Check>(bytes: &[u8]) -> Result<T, Problem> {
+    parse_value(parse_strict(bytes).map_err(refuse)?)
 }
 
-/// Parses one item of a batch that answers for each item by itself. Pointers begin at the item.
+/// Parses one item of a batch, so that a bad one fails alone. Pointers begin at the item.
 ///
 /// # Errors
 /// 422 with pointers.
-pub fn parse_item<T: DeserializeOwned + Check>(value: Value) -> Result<T, Problem> {
+pub fn parse_value<T: DeserializeOwned + Check>(value: serde_json::Value) -> Result<T, Problem> {
     let body: T = serde_path_to_error::deserialize(value).map_err(|error| locate(&error))?;
     let mut errors = FieldErrors::default();
     body.check(&mut errors);
@@ -90,6 +106,11 @@ fn refuse(refusal: JsonRefusal) -> Problem {
 
 /// Turns serde's error into a pointer, a word and a sentence.
 fn locate(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    Problem::invalid_fields(vec![locate_field(error)])
+}
+
+/// The same as a field error, for values that are parsed within a body.
+pub(crate) fn locate_field(error: &serde_path_to_error::Error<serde_json::Error>) -> FieldError {
     let message = error.inner().to_string();
     let mut pointer = pointer(error.path());
     let (code, detail) = classify(&message);
@@ -100,7 +121,7 @@ fn locate(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
             pointer.push_str(&suffix);
         }
     }
-    Problem::invalid(pointer, code, detail)
+    FieldError { pointer, code: code.into(), detail: detail.into() }
 }
 
 fn classify(message: &str) -> (String, String) {

@@ -178,7 +178,19 @@ impl<P: Permission> FromRequestParts<App> for Cx<P> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
         let now = clock::now();
-        let OpenCx { mut tx, actor } = authenticate(parts, app, now).await?;
+        let open = authenticate(parts, app, now).await?;
+        Self::admit(parts, app, now, open).await
+    }
+}
+
+impl<P: Permission> Cx<P> {
+    /// Lets an authenticated caller in: role or scope, suspension, idempotency key.
+    pub(super) async fn admit(
+        parts: &Parts,
+        app: &App,
+        now: DateTime<Utc>,
+        OpenCx { mut tx, actor }: OpenCx,
+    ) -> Result<Self, Refusal> {
         if let Some(witness) = parts.extensions.get::<Witness>() {
             witness.saw(tx.tenant_id());
         }
@@ -221,7 +233,7 @@ fn claim_key(parts: &Parts) -> Result<Option<(String, String)>, Problem> {
 }
 
 /// Opens the transaction that the `Authorization` header proves a right to.
-async fn authenticate(parts: &Parts, app: &App, now: DateTime<Utc>) -> Result<OpenCx, Problem> {
+pub(super) async fn authenticate(parts: &Parts, app: &App, now: DateTime<Utc>) -> Result<OpenCx, Problem> {
     let token = bearer(parts).ok_or_else(Problem::unauthorized)?;
     if token.starts_with("wsk_") || token.starts_with("wpk_") {
         by_key(token, app).await
@@ -230,7 +242,7 @@ async fn authenticate(parts: &Parts, app: &App, now: DateTime<Utc>) -> Result<Op
     }
 }
 
-fn bearer(parts: &Parts) -> Option<&str> {
+pub(super) fn bearer(parts: &Parts) -> Option<&str> {
     let mut headers = parts.headers.get_all(header::AUTHORIZATION).iter();
     let (Some(header), None) = (headers.next(), headers.next()) else { return None };
     let (scheme, token) = header.to_str().ok()?.split_once(' ')?;

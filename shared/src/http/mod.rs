@@ -21,9 +21,11 @@ mod patch;
 mod path;
 mod problem;
 mod service;
+mod site;
 
 pub use answer::{Accepted, Created, MultiStatus, NoContent, Versioned};
-pub use body::{Check, RawBody, Valid, parse_item};
+pub(crate) use body::locate_field;
+pub use body::{Check, RawBody, Valid, ValidOrDefault, parse as parse_body, parse_value};
 pub use common::DOCUMENT;
 pub use cx::{Actor, ApiResult, Cx, OpenCx};
 pub use etag::IfMatch;
@@ -34,3 +36,4 @@ pub use patch::Patch;
 pub use path::{PathId, PathIds};
 pub use problem::{FieldError, FieldErrors, Problem, ProblemBody};
 pub use service::{Api, service};
+pub use site::SiteCx;

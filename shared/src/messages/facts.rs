@@ -4,8 +4,9 @@ use chrono_tz::Tz;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Channel, ConnectionState, PlannedMessage, QuietHours};
+use super::{Channel, ConnectionState, PlannedMessage};
 use crate::{
+    accounts::QuietHours,
     crypto::AddressHasher,
     db::{DbResult, TenantTx},
     private::Private,
@@ -24,7 +25,7 @@ pub(super) struct Recipient {
     /// The person's zone, or else the business's.
     pub(super) zone: Tz,
     /// The business's quiet hours.
-    pub(super) quiet: Option<QuietHours>,
+    pub(super) quiet: QuietHours,
     /// The account that it will leave through; none is the sandbox.
     pub(super) connection_id: Option<Uuid>,
     /// Whether that account can be used.
@@ -42,7 +43,6 @@ struct Row {
     connection_id: Option<Uuid>,
     connection_status: Option<String>,
     provider: Option<String>,
-    quiet_given: bool,
     quiet: Option<Value>,
 }
 
@@ -63,14 +63,13 @@ pub(super) async fn recipients(
                 Channel::Sms | Channel::Whatsapp => row.phone,
                 Channel::InApp => Some(Private::new(message.lead_id.to_string())),
             };
-            let setting = if row.quiet_given { Some(row.quiet.unwrap_or(Value::Null)) } else { None };
             Recipient {
                 address: message.to.clone().or(known),
                 gone: row.gone,
                 suppression: None,
                 consent: row.consent,
                 zone: row.timezone.and_then(|zone| zone.parse().ok()).unwrap_or(tenant_zone),
-                quiet: QuietHours::read(setting.as_ref()),
+                quiet: row.quiet.and_then(|quiet| serde_json::from_value(quiet).ok()).unwrap_or_default(),
                 connection_id: row.connection_id,
                 connection: ConnectionState::read(row.connection_status.as_deref()),
                 provider: row.provider.unwrap_or_else(|| "sandbox".to_owned()),
@@ -92,8 +91,7 @@ async fn rows(tx: &mut TenantTx, messages: &[PlannedMessage]) -> DbResult<Vec<Ro
         select l.email as "email: _", l.phone as "phone: _", l.timezone,
                l.id is null or l.deleted_at is not null or l.erased_at is not null as "gone!",
                consent.state as "consent?", c.id as "connection_id?", c.status as "connection_status?",
-               c.provider as "provider?", coalesce(t.settings ? 'quietHours', false) as "quiet_given!",
-               t.settings -> 'quietHours' as "quiet?"
+               c.provider as "provider?", t.settings -> 'quietHours' as "quiet?"
           from unnest($2::uuid[], $3::text[], $4::text[], $5::uuid[]) with ordinality
                  as ask (lead_id, channel, purpose, connection_id, place)
           left join tenants t on t.id = $1

@@ -4,14 +4,13 @@
 //! verdicts on the message. Advertising that meets quiet hours is held until they end, never dropped; what has no
 //! consent or must not be written to is blocked and stays visible.
 
-use chrono::{DateTime, Days, NaiveTime, TimeZone, Utc};
+use chrono::{DateTime, Days, TimeZone, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{Channel, Purpose, Status};
-use crate::time::resolve;
+use crate::{accounts::QuietHours, time::resolve};
 
 /// What a rule found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -30,76 +29,30 @@ impl Verdict {
     }
 }
 
-/// The part of the day in which advertising is not sent, in the recipient's zone. From `start` up to, not including,
-/// `end`; it may span midnight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QuietHours {
-    /// First quiet minute.
-    pub start: NaiveTime,
-    /// First minute that is not quiet.
-    pub end: NaiveTime,
-}
-
-impl QuietHours {
-    /// Reads the tenant's setting `quietHours`: `{"start":"21:00","end":"08:00"}`, which is also the default; null or
-    /// false turns them off.
-    #[must_use]
-    pub fn read(setting: Option<&Value>) -> Option<Self> {
-        let usual = || {
-            Some(Self { start: NaiveTime::from_hms_opt(21, 0, 0)?, end: NaiveTime::from_hms_opt(8, 0, 0)? })
+/// The first instant at or after `at` that is not quiet in `zone`.
+#[must_use]
+pub fn next_allowed(quiet: QuietHours, at: DateTime<Utc>, zone: Tz) -> DateTime<Utc> {
+    let quiet_ends = quiet.end.time();
+    let mut at = at;
+    // Once is enough on ordinary days; a clock that is put back can lead into the quiet hour a second time.
+    for _ in 0..3 {
+        let local = at.with_timezone(&zone);
+        if !quiet.contains(local.time()) {
+            return at;
+        }
+        let today = local.date_naive();
+        let day = if local.time() < quiet_ends { Some(today) } else { today.checked_add_days(Days::new(1)) };
+        let Some(end) = day.map(|day| day.and_time(quiet_ends)) else { return at };
+        at = match resolve(end, zone).filter(|instant| *instant > at) {
+            Some(instant) => instant,
+            // The end comes twice that day and the first is over.
+            None => match zone.from_local_datetime(&end).latest() {
+                Some(instant) => instant.with_timezone(&Utc),
+                None => return at,
+            },
         };
-        match setting {
-            None => usual(),
-            Some(Value::Null | Value::Bool(false)) => None,
-            Some(given) => {
-                let time = |name| {
-                    let text = given.get(name)?.as_str()?;
-                    NaiveTime::parse_from_str(text, "%H:%M").or_else(|_| text.parse()).ok()
-                };
-                match (time("start"), time("end")) {
-                    (Some(start), Some(end)) if start == end => None,
-                    (Some(start), Some(end)) => Some(Self { start, end }),
-                    _ => usual(),
-                }
-            }
-        }
     }
-
-    fn covers(self, time: NaiveTime) -> bool {
-        if self.start < self.end {
-            self.start <= time && time < self.end
-        } else {
-            time >= self.start || time < self.end
-        }
-    }
-
-    /// The first instant at or after `at` that is not quiet in `zone`.
-    #[must_use]
-    pub fn next_allowed(self, at: DateTime<Utc>, zone: Tz) -> DateTime<Utc> {
-        let mut at = at;
-        // Once is enough on ordinary days; a clock that is put back can lead into the quiet hour a second time.
-        for _ in 0..3 {
-            let local = at.with_timezone(&zone);
-            if !self.covers(local.time()) {
-                return at;
-            }
-            let day = if local.time() < self.end {
-                Some(local.date_naive())
-            } else {
-                local.date_naive().checked_add_days(Days::new(1))
-            };
-            let Some(end) = day.map(|day| day.and_time(self.end)) else { return at };
-            at = match resolve(end, zone).filter(|instant| *instant > at) {
-                Some(instant) => instant,
-                // The end comes twice that day and the first is over.
-                None => match zone.from_local_datetime(&end).latest() {
-                    Some(instant) => instant.with_timezone(&Utc),
-                    None => return at,
-                },
-            };
-        }
-        at
-    }
+    at
 }
 
 /// Whether the account with the provider can be used.
@@ -150,7 +103,7 @@ pub struct Case<'a> {
     /// The recipient's zone, or else the business's.
     pub zone: Tz,
     /// The business's quiet hours.
-    pub quiet: Option<QuietHours>,
+    pub quiet: QuietHours,
 }
 
 /// The decision.
@@ -173,9 +126,9 @@ pub fn judge(case: &Case<'_>) -> Ruling {
     }
     let wanted = case.send_at.filter(|at| *at > case.now);
     let from = wanted.unwrap_or(case.now);
-    let allowed = match (case.purpose, case.quiet) {
-        (Purpose::Marketing, Some(quiet)) => quiet.next_allowed(from, case.zone),
-        (Purpose::Marketing | Purpose::Transactional, _) => from,
+    let allowed = match case.purpose {
+        Purpose::Marketing => next_allowed(case.quiet, from, case.zone),
+        Purpose::Transactional => from,
     };
     if allowed > from {
         let reason = format!("It is quiet time in {}; advertising waits until it ends.", case.zone);
@@ -263,7 +216,7 @@ mod tests {
             consent: Some("granted"),
             connection: ConnectionState::Active,
             zone: Tz::Europe__Berlin,
-            quiet: QuietHours::read(None),
+            quiet: QuietHours::default(),
         }
     }
 
@@ -329,16 +282,16 @@ mod tests {
         assert_eq!(judge(&past).status, Status::Queued);
     }
 
+    fn quiet(start: &str, end: &str) -> QuietHours {
+        serde_json::from_value(serde_json::json!({"start": start, "end": end})).unwrap()
+    }
+
     #[test]
-    fn the_setting_is_read_with_its_default_and_can_be_turned_off() {
-        assert_eq!(QuietHours::read(Some(&Value::Null)), None);
-        assert_eq!(QuietHours::read(Some(&serde_json::json!({"start": "08:00", "end": "08:00"}))), None);
-        assert_eq!(QuietHours::read(Some(&serde_json::json!({"start": "late"}))), QuietHours::read(None));
-        let lunch = QuietHours::read(Some(&serde_json::json!({"start": "12:00", "end": "13:30"}))).unwrap();
-        assert_eq!(
-            lunch.next_allowed(at("2026-06-01T10:15:00Z"), Tz::Europe__Berlin),
-            at("2026-06-01T11:30:00Z")
-        );
+    fn a_business_chooses_its_own_quiet_hours_or_none() {
+        let lunch = next_allowed(quiet("12:00", "13:30"), at("2026-06-01T10:15:00Z"), Tz::Europe__Berlin);
+        assert_eq!(lunch, at("2026-06-01T11:30:00Z"));
+        let never = Case { quiet: quiet("08:00", "08:00"), ..case("2026-06-01T21:10:00Z") };
+        assert_eq!(judge(&never).status, Status::Queued);
     }
 
     proptest! {
@@ -352,12 +305,12 @@ mod tests {
                 Tz::Pacific__Chatham, Tz::America__St_Johns, Tz::Asia__Kathmandu, Tz::UTC,
             ]),
         ) {
-            let time = |minutes: u32| NaiveTime::from_hms_opt(minutes % 1440 / 60, minutes % 60, 0).unwrap();
-            let quiet = QuietHours { start: time(start), end: time(start + length) };
+            let time = |minutes: u32| format!("{:02}:{:02}", minutes % 1440 / 60, minutes % 60);
+            let quiet = quiet(&time(start), &time(start + length));
             let from = DateTime::from_timestamp(seconds, 0).unwrap();
-            let next = quiet.next_allowed(from, zone);
+            let next = next_allowed(quiet, from, zone);
             prop_assert!(next >= from);
-            prop_assert!(!quiet.covers(next.with_timezone(&zone).time()), "{from} {next}");
+            prop_assert!(!quiet.contains(next.with_timezone(&zone).time()), "{from} {next}");
             prop_assert!((next - from).num_minutes() <= i64::from(length) + 121);
         }
     }

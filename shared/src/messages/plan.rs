@@ -7,7 +7,7 @@ use serde::Serialize;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Case, Channel, Purpose, Status, Verdict, facts, judge, segments};
+use super::{Case, Channel, Purpose, Ruling, Status, Verdict, facts, judge, segments};
 use crate::{
     crypto::AddressHasher,
     db::{DbError, DbResult, TenantTx},
@@ -151,6 +151,36 @@ pub async fn plan(
     Ok(answers)
 }
 
+/// What [`plan`] would decide, without writing anything.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn preflight(
+    tx: &mut TenantTx,
+    hasher: &AddressHasher,
+    now: DateTime<Utc>,
+    messages: &[PlannedMessage],
+) -> DbResult<Vec<Ruling>> {
+    let recipients = facts::recipients(tx, hasher, messages).await?;
+    Ok(messages.iter().zip(&recipients).map(|(message, recipient)| rule(now, message, recipient)).collect())
+}
+
+fn rule(now: DateTime<Utc>, message: &PlannedMessage, recipient: &facts::Recipient) -> Ruling {
+    judge::judge(&Case {
+        now,
+        send_at: message.send_at,
+        channel: message.channel,
+        purpose: message.purpose,
+        has_address: recipient.address.is_some(),
+        person_gone: recipient.gone,
+        suppression: recipient.suppression.as_deref().filter(|_| !message.answers_keyword),
+        consent: recipient.consent.as_deref().filter(|_| !message.answers_keyword),
+        connection: recipient.connection,
+        zone: recipient.zone,
+        quiet: recipient.quiet,
+    })
+}
+
 /// One row of the statement's argument; the names are those of its columns.
 #[derive(Serialize)]
 struct Ask {
@@ -183,19 +213,7 @@ struct Ask {
 
 impl Ask {
     fn new(now: DateTime<Utc>, message: PlannedMessage, recipient: facts::Recipient) -> Self {
-        let ruling = judge::judge(&Case {
-            now,
-            send_at: message.send_at,
-            channel: message.channel,
-            purpose: message.purpose,
-            has_address: recipient.address.is_some(),
-            person_gone: recipient.gone,
-            suppression: recipient.suppression.as_deref().filter(|_| !message.answers_keyword),
-            consent: recipient.consent.as_deref().filter(|_| !message.answers_keyword),
-            connection: recipient.connection,
-            zone: recipient.zone,
-            quiet: recipient.quiet,
-        });
+        let ruling = rule(now, &message, &recipient);
         Self {
             id: new_id(),
             new_conversation_id: new_id(),

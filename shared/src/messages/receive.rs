@@ -114,8 +114,8 @@ async fn thread(tx: &mut TenantTx, now: DateTime<Utc>, inbound: &Inbound) -> DbR
         }
     }
     let id = sqlx::query_scalar!(
-        "insert into conversations (tenant_id, id, lead_id, channel, subject, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $6)
+        "insert into conversations (tenant_id, id, lead_id, channel, subject, last_message_at, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $6, $6)
          on conflict (tenant_id, lead_id, channel, thread_key) do update set lead_id = excluded.lead_id
          returning id",
         tx.tenant(),

@@ -4,10 +4,19 @@
 //! long as the keys are listed, and nothing has to be kept for each letter.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::Channel;
-use crate::{app::App, ids::TenantId};
+use super::{
+    Channel,
+    suppress::{Reason, record_consent, suppress},
+};
+use crate::{
+    app::App,
+    crypto::AddressHasher,
+    db::{DbResult, TenantTx},
+    ids::TenantId,
+};
 
 const MAC_LEN: usize = 16;
 
@@ -48,6 +57,41 @@ pub fn read(app: &App, token: &str) -> Option<Subscriber> {
         lead: Uuid::from_slice(lead).ok()?,
         channel: Channel::parse(word)?,
     })
+}
+
+/// Ends advertising to a person on a channel. Doing it again changes nothing. Answers whether there is such a person.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn unsubscribe(
+    tx: &mut TenantTx,
+    hasher: &AddressHasher,
+    now: DateTime<Utc>,
+    subscriber: Subscriber,
+) -> DbResult<bool> {
+    let lead = sqlx::query!(
+        "select email, phone from leads where tenant_id = $1 and id = $2 for share",
+        tx.tenant(),
+        subscriber.lead,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    let Some(lead) = lead else { return Ok(false) };
+    let address = match subscriber.channel {
+        Channel::Email => lead.email,
+        Channel::Sms | Channel::Whatsapp => lead.phone,
+        Channel::InApp => Some(subscriber.lead.to_string()),
+    };
+    let fresh = match address {
+        Some(address) => {
+            suppress(tx, hasher, now, (subscriber.channel, &address), Reason::Unsubscribe).await?
+        }
+        None => true,
+    };
+    if fresh {
+        record_consent(tx, now, subscriber.lead, subscriber.channel, (false, "unsubscribe")).await?;
+    }
+    Ok(true)
 }
 
 fn claim(tenant: TenantId, lead: Uuid, channel: Channel) -> Vec<u8> {

@@ -1,6 +1,9 @@
 //! A caller of the API.
 
-use std::fmt;
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::Value;
@@ -28,7 +31,16 @@ pub struct Answer {
 impl Client {
     /// Somebody without a token.
     pub fn anonymous() -> Self {
-        Self { http: reqwest::Client::builder().no_proxy().build().expect("a client is made"), token: None }
+        Self::at(Ipv4Addr::LOCALHOST)
+    }
+
+    /// Somebody without a token at another loopback address: what is counted per address is counted apart.
+    pub fn at(address: Ipv4Addr) -> Self {
+        // The client is built without a TLS stack of its own; nothing here speaks TLS, but it asks for one. A second
+        // call finds it installed.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = reqwest::Client::builder().no_proxy().local_address(IpAddr::V4(address));
+        Self { http: builder.build().expect("a client is made"), token: None }
     }
 
     /// The same with a token.

@@ -120,7 +120,11 @@ async fn another_tenants_ids_are_exactly_as_absent_as_ids_that_nobody_has() {
         assert!(!foreign.text.contains(neighbour.canary()), "the neighbour's data leaked: {foreign}");
         if row.names_a_row() {
             assert!(foreign.status.is_client_error() || foreign.status.as_u16() == 207, "{foreign}");
-            assert_eq!(comparable(&foreign, &neighbour), comparable(&absent, &neighbour), "{foreign}\n{absent}");
+            assert_eq!(
+                comparable(&foreign, &neighbour),
+                comparable(&absent, &neighbour),
+                "{foreign}\n{absent}"
+            );
         }
     }
     neighbour.is_untouched().await;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::{Value, json};
+
 use crate::support::Tenant;
 
 /// The business next door.
@@ -12,9 +14,98 @@ pub struct Neighbour {
 }
 
 impl Neighbour {
+    /// Opens a business and fills it.
+    pub async fn new() -> Self {
+        let tenant = Tenant::new().await;
+        let canary = format!("canary{}", tenant.id.replace('-', ""));
+        let mut neighbour = Self { tenant, ids: BTreeMap::new(), canary };
+        neighbour.know("user", neighbour.tenant.registration["user"]["id"].clone());
+        let sessions = neighbour.tenant.get("/api/auth/sessions").await.expect(200);
+        neighbour.know("session", sessions["items"][0]["id"].clone());
+        neighbour
+            .add("key", "/api/api-keys", json!({"name": "$", "kind": "secret", "scopes": ["leads:read"]}))
+            .await;
+        neighbour
+            .add("lead", "/api/leads", json!({"firstName": "$", "lastName": "$", "email": "$@example.com"}))
+            .await;
+        let lead = format!("/api/leads/{}", neighbour.id("lead"));
+        neighbour.add("activity", &format!("{lead}/activities"), json!({"kind": "note", "body": "$"})).await;
+        neighbour
+            .add(
+                "identity",
+                &format!("{lead}/identities"),
+                json!({"kind": "email", "value": "second$@example.com"}),
+            )
+            .await;
+        neighbour.add_message().await;
+        neighbour.add("template", "/api/templates", json!({"name": "$", "channel": "sms", "body": "$"})).await;
+        let connection = json!({"channel": "whatsapp", "provider": "sandbox", "name": "$"});
+        neighbour.add("connection", "/api/connections", connection).await;
+        neighbour.add_pipeline().await;
+        neighbour.add("source", "/api/webhooks/sources", json!({"provider": "forms", "name": "$"})).await;
+        neighbour.add_receipt().await;
+        let endpoint = json!({"url": "https://example.com/$", "events": ["*"], "description": "$"});
+        neighbour.add("endpoint", "/api/webhook-endpoints", endpoint).await;
+        neighbour
+    }
+
+    fn know(&mut self, kind: &'static str, id: Value) {
+        self.ids.insert(kind, id.as_str().unwrap_or_else(|| panic!("no {kind} was made: {id}")).to_owned());
+    }
+
+    /// Makes a row with the canary wherever the body says `$`, and `$kind` replaced by the id of an earlier row.
+    async fn add(&mut self, kind: &'static str, path: &str, body: Value) -> Value {
+        let body: Value = serde_json::from_str(&body.to_string().replace('$', &self.canary)).unwrap();
+        let made = self.tenant.post(path, body).await;
+        assert!(made.status.is_success(), "{made}");
+        let made: Value = serde_json::from_str(&made.text).unwrap();
+        self.know(kind, made["id"].clone());
+        made
+    }
+
+    /// A message that waits, so that nothing about it changes by itself.
+    async fn add_message(&mut self) {
+        let body = json!({"leadId": self.id("lead"), "channel": "email", "subject": self.canary, "body": self.canary,
+                          "sendAt": "2199-01-01T00:00:00Z"});
+        let sending = self.tenant.post("/api/messages/send", body).await.expect(202);
+        self.know("message", sending["messageId"].clone());
+        self.know("conversation", sending["conversationId"].clone());
+    }
+
+    async fn add_pipeline(&mut self) {
+        let body = json!({"name": "$", "stages": [{"name": "$"}]});
+        let pipeline = self.add("pipeline", "/api/pipelines", body).await;
+        self.know("stage", pipeline["stages"][0]["id"].clone());
+    }
+
+    /// A form is filled in, so that there are a receipt, a second lead and events.
+    async fn add_receipt(&mut self) {
+        let body = json!({"provider": "forms", "name": "Second form"});
+        let source = self.tenant.post("/api/webhooks/sources", body).await.expect(201);
+        let form = json!({"name": self.canary, "email": format!("form{}@example.com", self.canary)});
+        let path = format!("/api/webhooks/forms/{}", source["token"].as_str().unwrap());
+        let answer = crate::support::Client::anonymous().post(&path, form).await;
+        assert!(answer.status.is_success(), "{answer}");
+        let receipts = self.tenant.get("/api/webhooks/receipts").await.expect(200);
+        self.know("receipt", receipts["items"][0]["id"].clone());
+    }
+
+    /// Whether its rows are as they were: nobody else has changed or removed them.
+    pub async fn is_untouched(&self) {
+        let lead = self.tenant.get(&format!("/api/leads/{}", self.id("lead"))).await.expect(200);
+        assert_eq!(lead["firstName"], self.canary);
+        let endpoint =
+            self.tenant.get(&format!("/api/webhook-endpoints/{}", self.id("endpoint"))).await.expect(200);
+        assert_eq!(endpoint["description"], self.canary);
+        self.tenant.get("/api/me").await.expect(200);
+    }
+
     /// The id of its row of a kind.
     pub fn id(&self, kind: &str) -> String {
-        self.ids.get(kind).unwrap_or_else(|| panic!("the neighbour has no `{kind}`; see tests/it/tenancy/neighbour.rs")).clone()
+        self.ids
+            .get(kind)
+            .unwrap_or_else(|| panic!("the neighbour has no `{kind}`; see tests/it/tenancy/neighbour.rs"))
+            .clone()
     }
 
     /// All its ids.

@@ -63,7 +63,8 @@ fn work_outside_a_tenant_happens_only_where_it_is_known() {
             }
         }
     }
-    let known: BTreeSet<_> = KNOWN.iter().map(|(file, reason)| ((*file).to_owned(), (*reason).to_owned())).collect();
+    let known: BTreeSet<_> =
+        KNOWN.iter().map(|(file, reason)| ((*file).to_owned(), (*reason).to_owned())).collect();
     assert_eq!(
         used, known,
         "a system transaction was added or moved. If a tenant's credential or a queue message names the tenant, open that \
@@ -73,13 +74,16 @@ fn work_outside_a_tenant_happens_only_where_it_is_known() {
 
 #[test]
 fn every_constraint_that_the_code_names_exists() {
-    let schema: String =
-        files(&root().join("migrations"), ".sql").iter().map(|file| fs::read_to_string(file).unwrap()).collect();
+    let schema: String = files(&root().join("migrations"), ".sql")
+        .iter()
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect();
     for folder in ["functions", "shared/src"] {
         for file in files(&root().join(folder), ".rs") {
             let text = fs::read_to_string(&file).unwrap();
             for rest in text.split("on_constraint(").skip(1) {
-                let Some(name) = rest.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next()) else {
+                let Some(name) = rest.trim_start().strip_prefix('"').and_then(|rest| rest.split('"').next())
+                else {
                     continue;
                 };
                 assert!(
@@ -104,5 +108,8 @@ fn files_stay_small() {
             }
         }
     }
-    assert_eq!(larger, LARGER, "split by operation or resource, or take a file that has become smaller off the list");
+    assert_eq!(
+        larger, LARGER,
+        "split by operation or resource, or take a file that has become smaller off the list"
+    );
 }

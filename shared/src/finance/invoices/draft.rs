@@ -28,7 +28,8 @@ pub async fn insert_draft(
     new: NewInvoice,
     created_by: Option<Uuid>,
 ) -> Result<Invoice, Problem> {
-    let asked = Calculation { currency: new.currency, lines: new.lines, discount: new.discount, rounding: None };
+    let asked =
+        Calculation { currency: new.currency, lines: new.lines, discount: new.discount, rounding: None };
     let priced = price(tx, &asked, &[]).await?;
     let id = new_id();
     sqlx::query!(
@@ -96,10 +97,14 @@ pub async fn update_draft(
 /// 404, 409 `immutable` once it is finalized, 412.
 pub async fn delete_draft(tx: &mut TenantTx, id: Uuid, seen: &IfMatch) -> Result<(), Problem> {
     require_draft(tx, id, seen).await?;
-    sqlx::query!("delete from invoices where tenant_id = $1 and id = $2 and status = 'draft'", tx.tenant(), id)
-        .execute(tx.conn())
-        .await
-        .map_err(DbError::from)?;
+    sqlx::query!(
+        "delete from invoices where tenant_id = $1 and id = $2 and status = 'draft'",
+        tx.tenant(),
+        id
+    )
+    .execute(tx.conn())
+    .await
+    .map_err(DbError::from)?;
     Ok(())
 }
 
@@ -109,7 +114,10 @@ async fn require_draft(tx: &mut TenantTx, id: Uuid, seen: &IfMatch) -> Result<()
     if locked.status == "draft" {
         return Ok(());
     }
-    Err(Problem::conflict("immutable", "A finalized document changes only by payments, credit notes and voiding."))
+    Err(Problem::conflict(
+        "immutable",
+        "A finalized document changes only by payments, credit notes and voiding.",
+    ))
 }
 
 /// The part of a stored line that pricing needs.
@@ -132,7 +140,11 @@ fn stored_lines(draft: &Invoice) -> Result<Vec<StoredLine>, Problem> {
 }
 
 /// The whole document as it would have been written at once: a changed discount or currency prices every line anew.
-fn asked_anew(draft: &Invoice, patch: &InvoicePatch, stored: Vec<StoredLine>) -> Result<Calculation, Problem> {
+fn asked_anew(
+    draft: &Invoice,
+    patch: &InvoicePatch,
+    stored: Vec<StoredLine>,
+) -> Result<Calculation, Problem> {
     let lines = match &patch.lines {
         Patch::Set(lines) => lines.clone(),
         Patch::Keep | Patch::Clear => stored.into_iter().map(StoredLine::into_new).collect(),
@@ -155,7 +167,12 @@ fn asked_anew(draft: &Invoice, patch: &InvoicePatch, stored: Vec<StoredLine>) ->
         errors.add("/dueDate", "due_before_issue", "It would be due before it is issued.");
     }
     errors.into_result()?;
-    Ok(Calculation { currency: Some(currency), lines, discount, rounding: Some(Rounding::from_word(&draft.rounding)) })
+    Ok(Calculation {
+        currency: Some(currency),
+        lines,
+        discount,
+        rounding: Some(Rounding::from_word(&draft.rounding)),
+    })
 }
 
 fn merged<T>(patch: Patch<T>, stored: Option<T>) -> Option<T> {

@@ -18,7 +18,7 @@ pub async fn find_invoice(tx: &mut TenantTx, id: Uuid) -> DbResult<Option<Invoic
                   case when i.discount_amount is not null then jsonb_build_object('amount', i.discount_amount)
                        when i.discount_percent is not null
                        then jsonb_build_object('percent', trim_scale(i.discount_percent)::text) end as document_discount,
-                  i.tax_total as tax, i.total, i.paid_total as paid, i.balance as "balance!", i.tax_summary,
+                  i.tax_total as tax, i.tip, i.total, i.paid_total as paid, i.balance as "balance!", i.tax_summary,
                   i.billing as "billing: _", i.memo as "memo: _", i.issue_date, i.due_date, i.finalized_at, i.paid_at,
                   i.overdue_at, i.voided_at, i.created_at, i.updated_at, i.version
              from invoices i where i.tenant_id = $1 and i.id = $2"#,

@@ -21,7 +21,7 @@ pub(super) const COLUMNS: &str = "i.id, i.kind, i.number, i.status, i.lead_id, i
     case when i.discount_amount is not null then jsonb_build_object('amount', i.discount_amount)
          when i.discount_percent is not null then jsonb_build_object('percent', trim_scale(i.discount_percent)::text)
     end as document_discount,
-    i.tax_total as tax, i.total, i.paid_total as paid, i.balance, i.tax_summary, i.billing, i.memo, i.issue_date,
+    i.tax_total as tax, i.tip, i.total, i.paid_total as paid, i.balance, i.tax_summary, i.billing, i.memo, i.issue_date,
     i.due_date, i.finalized_at, i.paid_at, i.overdue_at, i.voided_at, i.created_at, i.updated_at, i.version";
 
 const STATUSES: &[&str] = &["draft", "finalized", "partiallyPaid", "paid", "overdue", "void"];
@@ -111,6 +111,9 @@ fn push_filter(query: &mut QueryBuilder<'_, Postgres>, tenant: Uuid, filter: &In
     if let Some(text) = &filter.search {
         query.push(" and (strpos(lower(concat_ws(' ', i.number, i.memo)), ").push_bind(text.to_lowercase());
         // The definer function finds people by index; under row-level security a direct ILIKE would scan them.
-        query.push(") > 0 or i.lead_id = any (array(select search_leads(").push_bind(text.clone()).push(", 10000))))");
+        query
+            .push(") > 0 or i.lead_id = any (array(select search_leads(")
+            .push_bind(text.clone())
+            .push(", 10000))))");
     }
 }

@@ -7,6 +7,10 @@
 //! Whoever changes what is owed locks in one order: documents by id, then payments by id, then the sequence. Two
 //! requests about the same document therefore wait for each other and never deadlock.
 
+mod credit;
+mod credit_lines;
+mod credit_note;
+mod document;
 mod draft;
 mod finalize;
 mod find;
@@ -17,6 +21,11 @@ mod overdue;
 mod settle;
 mod void;
 
+pub use credit::{NewCreditNote, Settle};
+pub(super) use credit::{CreditOrder, credit};
+pub use credit_lines::{ReturnedLine, check_returned};
+pub use credit_note::credit_invoice;
+pub(super) use document::{Document, insert_document};
 pub use draft::{delete_draft, insert_draft, update_draft};
 pub use finalize::{emit_finalized, finalize};
 pub use find::find_invoice;
@@ -24,5 +33,6 @@ pub use list::{InvoiceFilter, list_invoices};
 pub use model::{Invoice, InvoicePatch, NewInvoice};
 pub(super) use number::{Numbering, numbering};
 pub use overdue::mark_overdue;
-pub(super) use settle::{Allocation, Locked, Settled, emit_paid, lock, lock_one, settle};
+pub(super) use draft::tax_summary;
+pub(super) use settle::{Allocation, Locked, emit_paid, lock, lock_one, settle};
 pub use void::void;

@@ -50,7 +50,9 @@ pub struct Invoice {
     pub document_discount: Option<Value>,
     /// Σ tax.
     pub tax: i64,
-    /// `subtotal` − `discount` + `tax`.
+    /// Till: what was given on top.
+    pub tip: i64,
+    /// `subtotal` − `discount` + `tax` + `tip`.
     pub total: i64,
     /// What payments and credit notes settled.
     pub paid: i64,

@@ -28,7 +28,9 @@ impl Locked {
     /// Whether money can be taken for it.
     pub(in crate::finance) fn require_payable(&self) -> Result<(), Problem> {
         match (self.kind.as_str(), self.status.as_str()) {
-            (_, "draft") => Err(Problem::conflict("not_finalized", "A draft is not owed yet; finalize it first.")),
+            (_, "draft") => {
+                Err(Problem::conflict("not_finalized", "A draft is not owed yet; finalize it first."))
+            }
             (_, "void") => Err(Problem::conflict("void", "The document is void.")),
             ("invoice", _) => Ok(()),
             _ => Err(Problem::conflict("not_payable", "Only invoices take payments.")),
@@ -131,7 +133,11 @@ pub(in crate::finance) async fn settle(
 }
 
 /// Tells `invoice.paid` of the invoices that have just been paid up.
-pub(in crate::finance) async fn emit_paid(tx: &mut TenantTx, now: DateTime<Utc>, settled: &[Settled]) -> DbResult<()> {
+pub(in crate::finance) async fn emit_paid(
+    tx: &mut TenantTx,
+    now: DateTime<Utc>,
+    settled: &[Settled],
+) -> DbResult<()> {
     let mut events = Vec::new();
     for one in settled.iter().filter(|one| one.kind == "invoice" && one.status == "paid" && one.amount > 0) {
         // At most as many as one payment was split into; each needs its own lines.

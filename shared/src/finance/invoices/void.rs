@@ -18,7 +18,10 @@ pub async fn void(tx: &mut TenantTx, now: DateTime<Utc>, id: Uuid) -> Result<Inv
     let locked = lock_one(tx, id).await?.ok_or_else(Problem::not_found)?;
     locked.require_payable()?;
     if locked.balance != locked.total {
-        return Err(Problem::conflict("has_payments", "Something was paid or credited; refund it or write a credit note."));
+        return Err(Problem::conflict(
+            "has_payments",
+            "Something was paid or credited; refund it or write a credit note.",
+        ));
     }
     sqlx::query!(
         "update invoices set status = 'void', voided_at = $3, next_dunning_at = null where tenant_id = $1 and id = $2",

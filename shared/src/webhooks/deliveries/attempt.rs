@@ -132,7 +132,10 @@ mod tests {
         assert_eq!(answered(204, None), Verdict::Delivered);
         assert!(matches!(answered(410, None), Verdict::Gone(_)));
         for status in [199, 301, 307, 400, 404, 429, 500, 503] {
-            assert!(matches!(answered(status, None), Verdict::Retry(_, pause) if pause.as_secs() == 5), "{status}");
+            assert!(
+                matches!(answered(status, None), Verdict::Retry(_, pause) if pause.as_secs() == 5),
+                "{status}"
+            );
         }
         assert!(matches!(answered(429, Some("60")), Verdict::Retry(_, pause) if pause.as_secs() == 60));
     }

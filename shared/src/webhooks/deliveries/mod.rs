@@ -13,5 +13,5 @@ mod work;
 pub use attempt::{Refused, attempt, verdict};
 pub use body::{Body, SCHEMA_VERSION};
 pub use schedule::{ATTEMPTS, next_delay};
-pub use view::{Delivery, DeliveryFilter, Redelivery, Redelivered, list, redeliver};
+pub use view::{Delivery, DeliveryFilter, Redelivered, Redelivery, list, redeliver};
 pub use work::{Claim, Failure, Owed, Try, Verdict, claim, settle};

@@ -12,7 +12,9 @@ use crate::{
         DbResult, TenantTx,
         keyset::{push_any, push_page, push_range},
     },
-    http::{Check, FieldErrors, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, SortField, SortKind},
+    http::{
+        Check, FieldErrors, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, SortField, SortKind,
+    },
     private::Private,
     queue::{Hint, HintKind},
 };
@@ -117,7 +119,9 @@ impl Check for Redelivery {
         if self.delivery_ids.as_ref().is_some_and(|ids| ids.is_empty() || ids.len() > 1000) {
             errors.add("/deliveryIds", "out_of_range", "Name 1 to 1,000 deliveries.");
         }
-        if self.status == Some(RedeliveryStatus::Missing) && (self.from.is_none() || self.delivery_ids.is_some()) {
+        if self.status == Some(RedeliveryStatus::Missing)
+            && (self.from.is_none() || self.delivery_ids.is_some())
+        {
             errors.add("/from", "required", "Say from when on events are missing.");
         }
         if let (Some(from), Some(to)) = (self.from, self.to)

@@ -133,7 +133,13 @@ pub async fn claim(tx: &mut TenantTx, id: Uuid) -> DbResult<Claim> {
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn settle(tx: &mut TenantTx, now: DateTime<Utc>, owed: &Owed, made: &Try, verdict: &Verdict) -> DbResult<()> {
+pub async fn settle(
+    tx: &mut TenantTx,
+    now: DateTime<Utc>,
+    owed: &Owed,
+    made: &Try,
+    verdict: &Verdict,
+) -> DbResult<()> {
     let (state, failure, pause) = match verdict {
         Verdict::Delivered => ("delivered", None, None),
         Verdict::Retry(failure, pause) => ("pending", Some(failure), Some(*pause)),
@@ -168,7 +174,9 @@ pub async fn settle(tx: &mut TenantTx, now: DateTime<Utc>, owed: &Owed, made: &T
         (None, _) => recover(tx, endpoint).await?,
         (Some(failure), _) => blame(tx, endpoint, matches!(verdict, Verdict::Gone(_)), failure).await?,
     }
-    if let Some(hint) = pause.and_then(|pause| Hint::now(tx.tenant_id(), HintKind::Delivery, owed.id).after(pause)) {
+    if let Some(hint) =
+        pause.and_then(|pause| Hint::now(tx.tenant_id(), HintKind::Delivery, owed.id).after(pause))
+    {
         tx.hint(hint);
     }
     Ok(())

@@ -7,6 +7,6 @@ mod store;
 pub use patterns::EventPattern;
 pub use secrets::{SignedWith, new_secret};
 pub use store::{
-    Endpoint, EndpointFilter, EndpointPatch, EndpointRotation, NewEndpoint, Ping, delete, find, find_ping, insert, list,
-    rotate, update,
+    Endpoint, EndpointFilter, EndpointPatch, EndpointRotation, NewEndpoint, Ping, delete, find, find_ping,
+    insert, list, rotate, update,
 };

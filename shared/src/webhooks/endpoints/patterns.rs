@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::{
-    ToSchema,
     __dev::ComposeSchema,
+    ToSchema,
     openapi::{RefOr, schema::Schema},
 };
 
@@ -59,7 +59,8 @@ mod tests {
         for good in ["*", "lead.*", "lead.created", "invoice.paid"] {
             assert!(EventPattern::try_from(good.to_owned()).is_ok(), "{good}");
         }
-        for bad in ["", "lead", "lead.", "lead.creat*", "nothing.*", "*.created", "lead.created ", "**", "%"] {
+        for bad in ["", "lead", "lead.", "lead.creat*", "nothing.*", "*.created", "lead.created ", "**", "%"]
+        {
             assert!(EventPattern::try_from(bad.to_owned()).is_err(), "{bad}");
         }
     }

@@ -13,7 +13,8 @@ use crate::{
         keyset::{push_any, push_page},
     },
     http::{
-        Check, FieldErrors, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, Patch, SortField, SortKind,
+        Check, FieldErrors, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, Patch, SortField,
+        SortKind,
     },
     ids::new_id,
     values::Line,
@@ -229,10 +230,14 @@ pub async fn list(tx: &mut TenantTx, query: &ListQuery<EndpointFilter>) -> DbRes
 /// # Errors
 /// When the database refuses.
 pub async fn find(tx: &mut TenantTx, id: Uuid) -> DbResult<Option<Endpoint>> {
-    let endpoint =
-        query_endpoints!("", "from webhook_endpoints w where w.tenant_id = $1 and w.id = $2", tx.tenant(), id)
-            .fetch_optional(tx.conn())
-            .await?;
+    let endpoint = query_endpoints!(
+        "",
+        "from webhook_endpoints w where w.tenant_id = $1 and w.id = $2",
+        tx.tenant(),
+        id
+    )
+    .fetch_optional(tx.conn())
+    .await?;
     Ok(endpoint)
 }
 
@@ -323,9 +328,10 @@ pub async fn rotate(tx: &mut TenantTx, id: Uuid, sealed: &[u8], overlap: u32) ->
 /// # Errors
 /// When the database refuses.
 pub async fn delete(tx: &mut TenantTx, id: Uuid) -> DbResult<bool> {
-    let done = sqlx::query!("delete from webhook_endpoints where tenant_id = $1 and id = $2", tx.tenant(), id)
-        .execute(tx.conn())
-        .await?;
+    let done =
+        sqlx::query!("delete from webhook_endpoints where tenant_id = $1 and id = $2", tx.tenant(), id)
+            .execute(tx.conn())
+            .await?;
     Ok(done.rows_affected() > 0)
 }
 

@@ -126,6 +126,7 @@ async fn insert(tx: &mut TenantTx, arrival: &Arrival<'_>, id: Uuid) -> DbResult<
 }
 
 fn kept(headers: &HeaderMap) -> Value {
-    let readable = |name: &&'static str| Some(((*name).to_owned(), headers.get(*name)?.to_str().ok()?.into()));
+    let readable =
+        |name: &&'static str| Some(((*name).to_owned(), headers.get(*name)?.to_str().ok()?.into()));
     Value::Object(KEPT_HEADERS.iter().filter_map(readable).collect::<Map<_, _>>())
 }

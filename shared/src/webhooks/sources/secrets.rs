@@ -55,10 +55,15 @@ pub fn new_secret(
 ///
 /// # Errors
 /// 500 when a secret cannot be opened: the sealing keys are not the ones that it was sealed with.
-pub fn live_secrets(keys: &SecretBoxKeys, tenant: uuid::Uuid, grant: &SourceGrant) -> Result<Vec<Secret>, Problem> {
+pub fn live_secrets(
+    keys: &SecretBoxKeys,
+    tenant: uuid::Uuid,
+    grant: &SourceGrant,
+) -> Result<Vec<Secret>, Problem> {
     let sealed = grant.secret_sealed.iter().chain(&grant.previous_secret_sealed);
     let open = |sealed: &Vec<u8>| {
-        let clear = keys.open(tenant, Purpose::WebhookSourceSecret, sealed).map_err(|error| error.to_string())?;
+        let clear =
+            keys.open(tenant, Purpose::WebhookSourceSecret, sealed).map_err(|error| error.to_string())?;
         String::from_utf8(clear).map(Secret::new).map_err(|_| "not UTF-8".to_owned())
     };
     sealed
@@ -98,7 +103,9 @@ mod tests {
         let tenant = uuid::Uuid::from_u128(1);
         for provider in Provider::ALL {
             match new_secret(&keys, tenant, provider, None) {
-                Ok(Some(made)) => assert_eq!(verify::check_secret(provider, made.clear.expose()), Ok(()), "{provider}"),
+                Ok(Some(made)) => {
+                    assert_eq!(verify::check_secret(provider, made.clear.expose()), Ok(()), "{provider}")
+                }
                 Ok(None) => assert_eq!(provider, Provider::Forms),
                 Err(problem) => assert_eq!((provider, problem.code()), (Provider::Sendgrid, "invalid_input")),
             }

@@ -80,15 +80,25 @@ impl SourceSettings {
     /// Notes what is wrong with the lists.
     pub(super) fn check(&self, errors: &mut FieldErrors) {
         if self.map.len() > MAX_MAPPED {
-            errors.add("/settings/map", "too_many_values", format!("At most {MAX_MAPPED} fields can be mapped."));
+            errors.add(
+                "/settings/map",
+                "too_many_values",
+                format!("At most {MAX_MAPPED} fields can be mapped."),
+            );
         }
         if self.map.iter().any(|(from, to)| from.len() > 200 || to.is_empty() || to.len() > 200) {
             errors.add("/settings/map", "too_long", "Field names have 1 to 200 characters.");
         }
         if self.allowed_origins.len() > MAX_ORIGINS {
-            errors.add("/settings/allowedOrigins", "too_many_values", format!("At most {MAX_ORIGINS} origins."));
+            errors.add(
+                "/settings/allowedOrigins",
+                "too_many_values",
+                format!("At most {MAX_ORIGINS} origins."),
+            );
         }
-        for (index, origin) in self.allowed_origins.iter().enumerate().filter(|(_, origin)| !is_origin(origin)) {
+        for (index, origin) in
+            self.allowed_origins.iter().enumerate().filter(|(_, origin)| !is_origin(origin))
+        {
             let detail = format!("`{}` is no origin like https://example.com, and not `*`.", short(origin));
             errors.add(format!("/settings/allowedOrigins/{index}"), "invalid_origin", detail);
         }
@@ -112,10 +122,23 @@ mod tests {
 
     #[test]
     fn origins_are_scheme_host_and_port() {
-        for good in ["*", "https://example.com", "https://example.com/", "http://localhost:8080", "https://Example.com"] {
+        for good in [
+            "*",
+            "https://example.com",
+            "https://example.com/",
+            "http://localhost:8080",
+            "https://Example.com",
+        ] {
             assert!(is_origin(good), "{good}");
         }
-        for bad in ["", "example.com", "https://example.com/path", "ftp://example.com", "https://a@example.com", "null"] {
+        for bad in [
+            "",
+            "example.com",
+            "https://example.com/path",
+            "ftp://example.com",
+            "https://a@example.com",
+            "null",
+        ] {
             assert!(!is_origin(bad), "{bad}");
         }
     }

@@ -15,7 +15,8 @@ use crate::{
         keyset::{push_any, push_page},
     },
     http::{
-        Check, FieldErrors, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, Patch, SortField, SortKind,
+        Check, FieldErrors, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, Patch, SortField,
+        SortKind,
     },
     ids::new_id,
     private::Secret,
@@ -236,9 +237,10 @@ pub async fn list(tx: &mut TenantTx, query: &ListQuery<SourceFilter>) -> DbResul
 /// # Errors
 /// When the database refuses.
 pub async fn find(tx: &mut TenantTx, id: Uuid) -> DbResult<Option<Source>> {
-    let source = query_sources!("", "from webhook_sources s where s.tenant_id = $1 and s.id = $2", tx.tenant(), id)
-        .fetch_optional(tx.conn())
-        .await?;
+    let source =
+        query_sources!("", "from webhook_sources s where s.tenant_id = $1 and s.id = $2", tx.tenant(), id)
+            .fetch_optional(tx.conn())
+            .await?;
     Ok(source)
 }
 
@@ -277,7 +279,12 @@ pub async fn update(tx: &mut TenantTx, id: Uuid, patch: SourcePatch) -> DbResult
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn rotate(tx: &mut TenantTx, id: Uuid, secret: &MadeSecret, overlap: u32) -> DbResult<Option<Source>> {
+pub async fn rotate(
+    tx: &mut TenantTx,
+    id: Uuid,
+    secret: &MadeSecret,
+    overlap: u32,
+) -> DbResult<Option<Source>> {
     let source = query_sources!(
         "with s as (
              update webhook_sources

@@ -1,0 +1,39 @@
+//! Starting by hand.
+
+use shared::{
+    auth::WriteAutomations,
+    automations::{self, Automation, Execute, Executed, Skipped, engine, refuse},
+    http::{Accepted, ApiResult, Cx, PathId, Problem, Valid},
+};
+
+/// Starts a run for each of the given people, or one about nobody. A dry run starts nothing and tells what would happen.
+#[utoipa::path(post, path = "/api/automations/{id}/execute", operation_id = "execute_automation", tag = "automations",
+    extensions(("x-role" = json!("staff"))), params(("id" = Uuid, Path)), request_body = Execute,
+    responses((status = 202, body = Executed)))]
+pub(crate) async fn execute_automation(
+    mut cx: Cx<WriteAutomations>,
+    PathId(id): PathId,
+    Valid(request): Valid<Execute>,
+) -> ApiResult {
+    let automation = automations::find(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
+    let own = cx.actor.own_records_of();
+    if request.dry_run {
+        let executed = rehearse(&mut cx, &automation, &request).await?;
+        return cx.commit(Accepted(executed)).await;
+    }
+    if automation.status != "active" {
+        return Err(Problem::conflict("not_active", "Publish the automation, or resume it, before it is started."));
+    }
+    let executed = automations::execute(&mut cx.tx, id, &request, own).await?;
+    cx.commit(Accepted(executed)).await
+}
+
+/// The draft is rehearsed, so that it can be tried before it is published.
+async fn rehearse(cx: &mut Cx<WriteAutomations>, automation: &Automation, request: &Execute) -> ApiResult<Executed> {
+    let graph = automation.definition().graph().map_err(refuse)?;
+    let (now, own) = (cx.now(), cx.actor.own_records_of());
+    let preview = engine::rehearse(&mut cx.tx, now, &graph, &request.lead_ids, own, &request.payload).await?;
+    let missing = request.lead_ids.iter().filter(|lead| !preview.iter().any(|play| play.lead_id == Some(**lead)));
+    let skipped = missing.map(|lead| Skipped { lead_id: Some(*lead), reason: "not_found" }).collect();
+    Ok(Executed { run_ids: Vec::new(), skipped, preview: Some(preview) })
+}

@@ -1,0 +1,130 @@
+//! Accounts with providers.
+
+use axum::{Json, extract::State, response::IntoResponse};
+use serde::Serialize;
+use shared::{
+    app::App,
+    auth::{AdministerMessages, Permission},
+    db::OnConstraint,
+    http::{
+        ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid,
+        Versioned,
+    },
+    messages::{self, CONNECTION_IS_DEFAULT, Connection, ConnectionFilter, ConnectionPatch, NewConnection},
+    providers,
+};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::conversations::concurrent_change;
+
+/// Connections, the newest first.
+#[utoipa::path(get, path = "/api/connections", operation_id = "list_connections", tag = "messages",
+    extensions(("x-role" = json!("admin"))), params(ConnectionFilter, shared::http::PageParams),
+    responses((status = 200, body = Page<Connection>)))]
+pub(crate) async fn list_connections(mut cx: Cx<AdministerMessages>, query: QueryString) -> ApiResult {
+    let query: ListQuery<ConnectionFilter> = query.list(cx.zone())?;
+    let page = messages::list_connections(&mut cx.tx, &query).await?;
+    cx.commit(Json(page)).await
+}
+
+/// Connects an account. Its secrets are sealed and never come back.
+#[utoipa::path(post, path = "/api/connections", operation_id = "create_connection", tag = "messages",
+    extensions(("x-role" = json!("admin"))), request_body = NewConnection,
+    responses((status = 201, body = Connection)))]
+pub(crate) async fn create_connection(
+    mut cx: Cx<AdministerMessages>,
+    State(app): State<App>,
+    Valid(new): Valid<NewConnection>,
+) -> ApiResult {
+    let now = cx.now();
+    let connection = messages::insert_connection(&mut cx.tx, &app, now, new)
+        .await
+        .on_constraint(CONNECTION_IS_DEFAULT, concurrent_change)?;
+    let created = Created { location: format!("/api/connections/{}", connection.id), body: &connection };
+    cx.commit(Versioned { version: connection.version, answer: created }).await
+}
+
+/// One connection.
+#[utoipa::path(get, path = "/api/connections/{id}", operation_id = "get_connection", tag = "messages",
+    extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)),
+    responses((status = 200, body = Connection)))]
+pub(crate) async fn get_connection(mut cx: Cx<AdministerMessages>, PathId(id): PathId) -> ApiResult {
+    let connection = find(&mut cx, id).await?;
+    cx.commit(Versioned { version: connection.version, answer: Json(connection) }).await
+}
+
+/// Changes a connection. `status: "active"` resumes a paused one and everything that waits for it.
+#[utoipa::path(patch, path = "/api/connections/{id}", operation_id = "update_connection", tag = "messages",
+    extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)), request_body = ConnectionPatch,
+    responses((status = 200, body = Connection)))]
+pub(crate) async fn update_connection(
+    mut cx: Cx<AdministerMessages>,
+    PathId(id): PathId,
+    if_match: IfMatch,
+    State(app): State<App>,
+    Valid(patch): Valid<ConnectionPatch>,
+) -> ApiResult {
+    let before = find(&mut cx, id).await?;
+    if_match.require(before.version)?;
+    let connection = messages::update_connection(&mut cx.tx, &app, &before, patch)
+        .await
+        .on_constraint(CONNECTION_IS_DEFAULT, concurrent_change)?
+        .ok_or_else(concurrent_change)?;
+    cx.commit(Versioned { version: connection.version, answer: Json(connection) }).await
+}
+
+/// Removes a connection, unless messages still wait for it.
+#[utoipa::path(delete, path = "/api/connections/{id}", operation_id = "delete_connection", tag = "messages",
+    extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)), responses((status = 204)))]
+pub(crate) async fn delete_connection(
+    mut cx: Cx<AdministerMessages>,
+    PathId(id): PathId,
+    if_match: IfMatch,
+) -> ApiResult {
+    if_match.require(find(&mut cx, id).await?.version)?;
+    if !messages::delete_connection(&mut cx.tx, id).await? {
+        return Err(Problem::conflict(
+            "in_use",
+            "Messages still wait for this connection; cancel or send them first.",
+        ));
+    }
+    cx.commit(NoContent).await
+}
+
+/// What a test of an account found.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ConnectionTest {
+    /// Whether the provider knows the account.
+    ok: bool,
+    /// Why not, as a stable word or the provider's code.
+    code: Option<String>,
+    /// Why not, for people.
+    detail: Option<String>,
+}
+
+/// Asks the provider whether it knows the account. Nothing is sent.
+#[utoipa::path(post, path = "/api/connections/{id}/test", operation_id = "test_connection", tag = "messages",
+    extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)),
+    responses((status = 200, body = ConnectionTest)))]
+pub(crate) async fn test_connection(
+    mut cx: Cx<AdministerMessages>,
+    PathId(id): PathId,
+    State(app): State<App>,
+) -> ApiResult {
+    let connection = find(&mut cx, id).await?;
+    let account = messages::open_account(&mut cx.tx, &app, &connection).await?;
+    // Nothing was written, and no transaction may wait for somebody else's server.
+    drop(cx);
+    app.db.settle().await;
+    let answer = match providers::test(&app, &account).await {
+        Ok(()) => ConnectionTest { ok: true, code: None, detail: None },
+        Err(cause) => ConnectionTest { ok: false, code: Some(cause.code), detail: Some(cause.reason) },
+    };
+    Ok(Json(answer).into_response())
+}
+
+async fn find<P: Permission>(cx: &mut Cx<P>, id: Uuid) -> ApiResult<Connection> {
+    messages::find_connection(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)
+}

@@ -1,0 +1,77 @@
+//! The rows that steps name: templates, stages, colleagues. A definition that names none that exist would fail with its first run.
+
+use uuid::Uuid;
+
+use super::{action::Action, graph::Graph, validate::GraphProblem};
+use crate::db::{DbResult, TenantTx};
+
+struct Reference<'a> {
+    kind: &'static str,
+    id: Uuid,
+    place: usize,
+    field: &'static str,
+    step: &'a str,
+}
+
+/// One problem for each row that a step names and that is not there.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn missing_references(tx: &mut TenantTx, graph: &Graph) -> DbResult<Vec<GraphProblem>> {
+    let references = collect(graph);
+    if references.is_empty() {
+        return Ok(Vec::new());
+    }
+    let kinds: Vec<&str> = references.iter().map(|reference| reference.kind).collect();
+    let ids: Vec<Uuid> = references.iter().map(|reference| reference.id).collect();
+    let known = sqlx::query_scalar!(
+        r#"select case r.kind
+                      when 'template' then exists (select from templates t where t.tenant_id = $1 and t.id = r.id and t.archived_at is null)
+                      when 'stage' then exists (select from pipeline_stages s where s.tenant_id = $1 and s.id = r.id)
+                      else exists (select from users u where u.tenant_id = $1 and u.id = r.id)
+                  end as "known!"
+             from unnest($2::text[], $3::uuid[]) with ordinality as r (kind, id, place) order by r.place"#,
+        tx.tenant(),
+        &kinds as &[&str],
+        &ids,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let missing = references
+        .into_iter()
+        .zip(known)
+        .filter(|(_, known)| !known)
+        .map(|(reference, _)| problem(&reference));
+    Ok(missing.collect())
+}
+
+fn problem(reference: &Reference<'_>) -> GraphProblem {
+    let (code, detail) = match reference.kind {
+        "template" => ("unknown_template", "There is no such template."),
+        "stage" => ("unknown_stage", "There is no such stage."),
+        _ => ("unknown_user", "There is no such colleague."),
+    };
+    let pointer = format!("/steps/{}/{}", reference.place, reference.field);
+    GraphProblem { step_id: Some(reference.step.to_owned()), ..GraphProblem::at(pointer, code, detail) }
+}
+
+fn collect(graph: &Graph) -> Vec<Reference<'_>> {
+    let mut found = Vec::new();
+    for (place, step) in graph.steps.iter().enumerate() {
+        let mut add = |kind, field, id: Option<Uuid>| {
+            found.extend(id.map(|id| Reference { kind, id, place, field, step: &step.id }));
+        };
+        match &step.action {
+            Action::SendMessage(send) => add("template", "templateId", send.template_id),
+            Action::MoveStage(stage) => add("stage", "stageId", Some(stage.stage_id)),
+            Action::AssignOwner(assign) => {
+                add("user", "userId", assign.user_id);
+                assign.round_robin.iter().for_each(|id| add("user", "roundRobin", Some(*id)));
+            }
+            Action::CreateActivity(activity) => add("user", "assigneeId", activity.assignee_id),
+            Action::Notify(notify) => add("user", "userId", notify.user_id),
+            _ => {}
+        }
+    }
+    found
+}

@@ -1,0 +1,42 @@
+//! Due rows of all tenants, as hints: ids and delays, nothing else.
+
+use std::time::Duration;
+
+use sqlx::postgres::types::PgInterval;
+use uuid::Uuid;
+
+use crate::{
+    db::{DbError, DbResult, SystemTx},
+    ids::TenantId,
+    queue::{Hint, HintKind},
+};
+
+/// Rows that are due within the horizon and that nobody holds, the tenants in turn: `per_tenant` rows of one tenant and queue at most, `limit`
+/// rows at most.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn due(tx: &mut SystemTx, horizon: Duration, per_tenant: i32, limit: i32) -> DbResult<Vec<Hint>> {
+    let horizon = PgInterval::try_from(horizon)
+        .map_err(|_| DbError::Defect("the horizon is no interval".to_owned()))?;
+    // Not a checked macro: checking asks for the plan, and the schema's owner may not execute what only the runtime may.
+    let rows: Vec<(String, Uuid, Uuid, i32)> =
+        sqlx::query_as("select kind, tenant_id, id, due_in_seconds from sweep_due($1, $2, $3)")
+            .bind(horizon)
+            .bind(per_tenant)
+            .bind(limit)
+            .fetch_all(tx.conn())
+            .await?;
+    let hints = rows.into_iter().filter_map(|(kind, tenant, id, due_in_seconds)| {
+        let kind = match kind.as_str() {
+            "receipt" => HintKind::Receipt,
+            "run" => HintKind::Run,
+            "effect" => HintKind::Effect,
+            "delivery" => HintKind::Delivery,
+            _ => return None,
+        };
+        let delay = Duration::from_secs(due_in_seconds.try_into().unwrap_or_default());
+        Hint::now(TenantId::new(tenant), kind, id).after(delay)
+    });
+    Ok(hints.collect())
+}

@@ -1,0 +1,163 @@
+//! The matrix's rows: a valid body for each route, and where a foreign id goes.
+//!
+//! `$lead` and the like stand for the id of the neighbour's row of that kind (`neighbour.rs`), or for one that nobody has.
+
+use serde_json::Value;
+
+/// What the matrix needs to know of a route.
+#[derive(Clone, Copy)]
+pub struct Row {
+    /// The route's operation id.
+    pub operation: &'static str,
+    /// Kinds of the ids in the path, outer first.
+    pub path_ids: &'static [&'static str],
+    /// A query string with a `$id` in it, and the kind that it stands for.
+    pub query: &'static str,
+    /// The kind of the query's `$id`.
+    pub query_id: &'static str,
+    body: &'static str,
+}
+
+impl Row {
+    /// Whether a foreign id can be put anywhere.
+    pub fn names_a_row(&self) -> bool {
+        !self.path_ids.is_empty() || !self.query.is_empty() || self.body.contains('$')
+    }
+
+    /// The body with the ids put in.
+    pub fn body_with(&self, id: &dyn Fn(&str) -> String) -> Option<Value> {
+        if self.body.is_empty() {
+            return None;
+        }
+        let mut parts = self.body.split('$');
+        let mut text = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let kind: String = part.chars().take_while(char::is_ascii_alphabetic).collect();
+            text.push_str(&id(&kind));
+            text.push_str(&part[kind.len()..]);
+        }
+        Some(serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", self.operation)))
+    }
+}
+
+const fn row(operation: &'static str, path_ids: &'static [&'static str], body: &'static str) -> Row {
+    Row { operation, path_ids, query: "", query_id: "", body }
+}
+
+const fn query(operation: &'static str, query: &'static str, query_id: &'static str) -> Row {
+    Row { operation, path_ids: &[], query, query_id, body: "" }
+}
+
+/// Every guarded route.
+pub fn all() -> Vec<Row> {
+    [ACCOUNTS, LEADS, MESSAGES, AUTOMATIONS, FINANCE, WELLNESS, WEBHOOKS, ANALYTICS].concat()
+}
+
+const ACCOUNTS: &[Row] = &[
+    row("get_me", &[], ""),
+    row("update_me", &[], r#"{"name":"Me"}"#),
+    row("get_tenant", &[], ""),
+    row("update_tenant", &[], r#"{"name":"Ours"}"#),
+    row("list_users", &[], ""),
+    row("create_user", &[], r#"{"name":"New","email":"new@example.com","role":"staff"}"#),
+    row("invite_user", &[], r#"{"email":"invited@example.com","role":"staff"}"#),
+    row("update_user", &["user"], r#"{"name":"Changed"}"#),
+    row("list_api_keys", &[], ""),
+    row("create_api_key", &[], r#"{"name":"Key","kind":"secret","scopes":["leads:read"]}"#),
+    row("delete_api_key", &["key"], ""),
+    row("list_sessions", &[], ""),
+    row("delete_session", &["session"], ""),
+    row("logout_everywhere", &[], ""),
+    row("list_audit", &[], ""),
+    row("verify_audit", &[], ""),
+];
+
+const LEADS: &[Row] = &[
+    query("list_leads", "?ownerId=$id", "user"),
+    row("create_lead", &[], r#"{"firstName":"Foreign","ownerId":"$user"}"#),
+    row("create_leads", &[], r#"{"items":[{"firstName":"Foreign","ownerId":"$user"}]}"#),
+    row("upsert_lead", &[], r#"{"email":"foreign@example.com","ownerId":"$user"}"#),
+    row("get_lead", &["lead"], ""),
+    row("update_lead", &["lead"], r#"{"firstName":"Changed"}"#),
+    row("delete_lead", &["lead"], ""),
+    row("restore_lead", &["lead"], ""),
+    row("assign_lead", &["lead"], r#"{"ownerId":"$user"}"#),
+    row("move_lead", &["lead"], r#"{"stageId":"$stage"}"#),
+    row("add_tags", &["lead"], r#"{"tags":["changed"]}"#),
+    row("remove_tags", &["lead"], r#"{"tags":["changed"]}"#),
+    row("list_activities", &["lead"], ""),
+    row("create_activity", &["lead"], r#"{"kind":"note","body":"Changed"}"#),
+    row("update_activity", &["activity"], r#"{"body":"Changed"}"#),
+    row("delete_activity", &["activity"], ""),
+    row("list_timeline", &["lead"], ""),
+    row("list_lead_conversations", &["lead"], ""),
+    row("list_identities", &["lead"], ""),
+    row("create_identity", &["lead"], r#"{"kind":"email","value":"second@example.com"}"#),
+    row("delete_identity", &["lead", "identity"], ""),
+    row("list_consents", &["lead"], ""),
+    row("create_consent", &["lead"], r#"{"channel":"email","purpose":"marketing","state":"granted"}"#),
+    row("list_pipelines", &[], ""),
+    row("create_pipeline", &[], r#"{"name":"Sales","stages":[{"name":"First"}]}"#),
+];
+
+const MESSAGES: &[Row] = &[
+    row("send_message", &[], r#"{"leadId":"$lead","channel":"email","body":"Hello"}"#),
+    row("preflight_message", &[], r#"{"leadId":"$lead","channel":"email","body":"Hello"}"#),
+    query("list_messages", "leadId=$id", "lead"),
+    row("list_sandbox_deliveries", &[], ""),
+    row("get_message", &["message"], ""),
+    row("reschedule_message", &["message"], r#"{"sendAt":"2199-01-01T00:00:00Z"}"#),
+    row("cancel_message", &["message"], ""),
+    row("retry_message", &["message"], ""),
+    query("list_conversations", "leadId=$id", "lead"),
+    row("get_conversation", &["conversation"], ""),
+    row("update_conversation", &["conversation"], r#"{"status":"closed"}"#),
+    row("list_conversation_messages", &["conversation"], ""),
+    row("create_conversation_message", &["conversation"], r#"{"body":"Hello"}"#),
+    row("create_conversation_note", &["conversation"], r#"{"body":"Hello"}"#),
+    row("read_conversation", &["conversation"], ""),
+    row("list_templates", &[], ""),
+    row("create_template", &[], r#"{"name":"Hello","channel":"sms","body":"Hello"}"#),
+    row("get_template", &["template"], ""),
+    row("update_template", &["template"], r#"{"name":"Hello"}"#),
+    row("delete_template", &["template"], ""),
+    row("render_template", &["template"], "{}"),
+    row("list_connections", &[], ""),
+    row("create_connection", &[], r#"{"channel":"inApp","provider":"sandbox","name":"Ours"}"#),
+    row("get_connection", &["connection"], ""),
+    row("update_connection", &["connection"], r#"{"name":"Ours"}"#),
+    row("delete_connection", &["connection"], ""),
+    row("test_connection", &["connection"], ""),
+    row("list_notifications", &[], ""),
+    row("read_notifications", &[], "{}"),
+];
+
+const AUTOMATIONS: &[Row] = &[];
+
+const FINANCE: &[Row] = &[];
+
+const WELLNESS: &[Row] = &[];
+
+const WEBHOOKS: &[Row] = &[
+    row("list_events", &[], ""),
+    row("list_webhook_sources", &[], ""),
+    row("create_webhook_source", &[], r#"{"provider":"forms","name":"Form"}"#),
+    row("get_webhook_source", &["source"], ""),
+    row("update_webhook_source", &["source"], r#"{"name":"Changed"}"#),
+    row("delete_webhook_source", &["source"], ""),
+    row("rotate_webhook_source", &["source"], r#"{"secret":"whsec_0123456789abcdef0123456789abcdef"}"#),
+    query("list_webhook_receipts", "?sourceId=$id", "source"),
+    row("get_webhook_receipt", &["receipt"], ""),
+    row("replay_webhook_receipt", &["receipt"], ""),
+    row("list_webhook_endpoints", &[], ""),
+    row("create_webhook_endpoint", &[], r#"{"url":"https://example.com/hook","events":["lead.*"]}"#),
+    row("get_webhook_endpoint", &["endpoint"], ""),
+    row("update_webhook_endpoint", &["endpoint"], r#"{"description":"Changed"}"#),
+    row("delete_webhook_endpoint", &["endpoint"], ""),
+    row("list_webhook_deliveries", &["endpoint"], ""),
+    row("redeliver_webhook_deliveries", &["endpoint"], r#"{}"#),
+    row("rotate_webhook_endpoint", &["endpoint"], r#"{}"#),
+    row("test_webhook_endpoint", &["endpoint"], ""),
+];
+
+const ANALYTICS: &[Row] = &[];
