@@ -12,9 +12,11 @@
     reason = "a test that meets what it did not expect has failed, and says where"
 )]
 
+mod analytics;
 mod auth;
 mod contract;
 mod lambda;
 mod leads;
 mod support;
 mod tenancy;
+mod wellness;
