@@ -21,4 +21,4 @@ mod leads;
 mod messages;
 mod support;
 mod tenancy;
-mod webhooks;
+mod wellness;
