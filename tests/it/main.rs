@@ -16,5 +16,6 @@ mod auth;
 mod contract;
 mod lambda;
 mod leads;
+mod messages;
 mod support;
 mod tenancy;

@@ -37,6 +37,10 @@ impl Neighbour {
                 json!({"kind": "email", "value": "second$@example.com"}),
             )
             .await;
+        neighbour.add_message().await;
+        neighbour.add("template", "/api/templates", json!({"name": "$", "channel": "sms", "body": "$"})).await;
+        let connection = json!({"channel": "whatsapp", "provider": "sandbox", "name": "$"});
+        neighbour.add("connection", "/api/connections", connection).await;
         neighbour.add_pipeline().await;
         neighbour.add("source", "/api/webhooks/sources", json!({"provider": "forms", "name": "$"})).await;
         neighbour.add_receipt().await;
@@ -57,6 +61,15 @@ impl Neighbour {
         let made: Value = serde_json::from_str(&made.text).unwrap();
         self.know(kind, made["id"].clone());
         made
+    }
+
+    /// A message that waits, so that nothing about it changes by itself.
+    async fn add_message(&mut self) {
+        let body = json!({"leadId": self.id("lead"), "channel": "email", "subject": self.canary, "body": self.canary,
+                          "sendAt": "2199-01-01T00:00:00Z"});
+        let sending = self.tenant.post("/api/messages/send", body).await.expect(202);
+        self.know("message", sending["messageId"].clone());
+        self.know("conversation", sending["conversationId"].clone());
     }
 
     async fn add_pipeline(&mut self) {

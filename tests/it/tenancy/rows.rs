@@ -100,7 +100,37 @@ const LEADS: &[Row] = &[
     row("create_pipeline", &[], r#"{"name":"Sales","stages":[{"name":"First"}]}"#),
 ];
 
-const MESSAGES: &[Row] = &[];
+const MESSAGES: &[Row] = &[
+    row("send_message", &[], r#"{"leadId":"$lead","channel":"email","body":"Hello"}"#),
+    row("preflight_message", &[], r#"{"leadId":"$lead","channel":"email","body":"Hello"}"#),
+    query("list_messages", "leadId=$id", "lead"),
+    row("list_sandbox_deliveries", &[], ""),
+    row("get_message", &["message"], ""),
+    row("reschedule_message", &["message"], r#"{"sendAt":"2199-01-01T00:00:00Z"}"#),
+    row("cancel_message", &["message"], ""),
+    row("retry_message", &["message"], ""),
+    query("list_conversations", "leadId=$id", "lead"),
+    row("get_conversation", &["conversation"], ""),
+    row("update_conversation", &["conversation"], r#"{"status":"closed"}"#),
+    row("list_conversation_messages", &["conversation"], ""),
+    row("create_conversation_message", &["conversation"], r#"{"body":"Hello"}"#),
+    row("create_conversation_note", &["conversation"], r#"{"body":"Hello"}"#),
+    row("read_conversation", &["conversation"], ""),
+    row("list_templates", &[], ""),
+    row("create_template", &[], r#"{"name":"Hello","channel":"sms","body":"Hello"}"#),
+    row("get_template", &["template"], ""),
+    row("update_template", &["template"], r#"{"name":"Hello"}"#),
+    row("delete_template", &["template"], ""),
+    row("render_template", &["template"], "{}"),
+    row("list_connections", &[], ""),
+    row("create_connection", &[], r#"{"channel":"inApp","provider":"sandbox","name":"Ours"}"#),
+    row("get_connection", &["connection"], ""),
+    row("update_connection", &["connection"], r#"{"name":"Ours"}"#),
+    row("delete_connection", &["connection"], ""),
+    row("test_connection", &["connection"], ""),
+    row("list_notifications", &[], ""),
+    row("read_notifications", &[], "{}"),
+];
 
 const AUTOMATIONS: &[Row] = &[];
 
