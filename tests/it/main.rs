@@ -14,6 +14,7 @@
 
 mod auth;
 mod contract;
+mod finance;
 mod lambda;
 mod leads;
 mod messages;
