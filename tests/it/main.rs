@@ -16,6 +16,7 @@ mod analytics;
 mod auth;
 mod automations;
 mod contract;
+mod finance;
 mod lambda;
 mod leads;
 mod messages;

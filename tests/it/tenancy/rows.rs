@@ -134,7 +134,50 @@ const MESSAGES: &[Row] = &[
 
 const AUTOMATIONS: &[Row] = &[];
 
-const FINANCE: &[Row] = &[];
+const FINANCE: &[Row] = &[
+    row("calculate_totals", &[], r#"{"lines":[{"itemId":"$item","quantity":"1","taxRateIds":["$tax"]}]}"#),
+    row("list_tax_rates", &[], ""),
+    row("create_tax_rate", &[], r#"{"name":"VAT","rate":"19"}"#),
+    row("get_tax_rate", &["tax"], ""),
+    row("update_tax_rate", &["tax"], r#"{"name":"Changed"}"#),
+    row("delete_tax_rate", &["tax"], ""),
+    row("list_catalog_items", &[], ""),
+    row("create_catalog_item", &[], r#"{"name":"Foreign","unitPrice":100,"taxRateIds":["$tax"]}"#),
+    row("get_catalog_item", &["item"], ""),
+    row("update_catalog_item", &["item"], r#"{"name":"Changed"}"#),
+    row("delete_catalog_item", &["item"], ""),
+    row("list_invoices", &[], ""),
+    row("create_invoice", &[], r#"{"leadId":"$lead","lines":[{"description":"Foreign","quantity":"1","unitPrice":100}]}"#),
+    row("get_invoice", &["invoice"], ""),
+    row("update_invoice", &["draft"], r#"{"memo":"Changed"}"#),
+    row("delete_invoice", &["draft"], ""),
+    row("finalize_invoice", &["draft"], ""),
+    row("void_invoice", &["invoice"], ""),
+    row("create_credit_note", &["invoice"], r#"{"lines":[{"lineId":"$invoiceLine","quantity":"1"}]}"#),
+    row("pay_invoice", &["invoice"], r#"{"amount":100,"tender":"cash"}"#),
+    row("list_payments", &[], ""),
+    row("create_payment", &[], r#"{"leadId":"$lead","amount":100,"tender":"cash"}"#),
+    row("get_payment", &["payment"], ""),
+    row("refund_payment", &["payment"], r#"{"amount":100}"#),
+    row("allocate_payment", &["payment"], r#"{"allocations":[{"invoiceId":"$invoice","amount":100}]}"#),
+    row("list_shifts", &[], ""),
+    row("open_shift", &[], r#"{"registerKey":"front","openFloat":0}"#),
+    row("get_shift", &["shift"], ""),
+    row("create_movement", &["shift"], r#"{"kind":"paidIn","amount":100}"#),
+    row("end_shift", &["shift"], ""),
+    row("close_shift", &["shift"], r#"{"countedCash":0}"#),
+    row("list_sales", &[], ""),
+    row("create_sale", &[], r#"{"shiftId":"$shift","lines":[{"description":"Foreign","quantity":"1","unitPrice":100}],"tenders":[{"tender":"cash","amount":100}]}"#),
+    row("get_sale", &["sale"], ""),
+    row("get_receipt", &["sale"], ""),
+    row("return_sale", &["sale"], r#"{"lines":[{"lineId":"$saleLine","quantity":"1"}]}"#),
+    row("get_takings", &[], ""),
+    row("get_revenue", &[], ""),
+    row("get_taxes", &[], ""),
+    row("get_aging", &[], ""),
+    row("list_ledger", &[], ""),
+    row("check_integrity", &[], ""),
+];
 
 const WELLNESS: &[Row] = &[];
 

@@ -30,7 +30,8 @@ pub struct ShiftFilter {
 }
 
 impl FromQuery for ShiftFilter {
-    const SORTS: &'static [SortField] = &[SortField { word: "openedAt", column: "opened_at", kind: SortKind::Time }];
+    const SORTS: &'static [SortField] =
+        &[SortField { word: "openedAt", column: "opened_at", kind: SortKind::Time }];
 
     fn read(params: &mut Params) -> Self {
         let (from, to) = params.range();
