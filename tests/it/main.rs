@@ -22,4 +22,5 @@ mod leads;
 mod messages;
 mod support;
 mod tenancy;
+mod webhooks;
 mod wellness;

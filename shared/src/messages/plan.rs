@@ -59,7 +59,7 @@ pub struct PlannedMessage {
     /// The account to send through; the channel's default when left out.
     pub connection: Option<Uuid>,
     /// The one answer to STOP, which may go out although its address is on the list.
-    pub(super) answers_keyword: bool,
+    pub answers_keyword: bool,
 }
 
 impl PlannedMessage {
