@@ -8,12 +8,12 @@ use sqlx::types::Json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+pub use super::priced::{LineTax, Priced, PricedLine, TaxSummary};
 use super::{
     amount::{Amount, Discount, Quantity},
     calculate::{CalculateError, LineTerms, LineTotals, Rounding, Tax, Totals, calculate},
     priced::exponent,
 };
-pub use super::priced::{LineTax, Priced, PricedLine, TaxSummary};
 use crate::{
     db::{DbResult, TenantTx},
     http::{Check, FieldErrors, Problem},

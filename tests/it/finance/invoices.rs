@@ -18,7 +18,8 @@ async fn tax(tenant: &Tenant, rate: &str, inclusive: bool) -> Value {
 async fn a_document_costs_the_same_in_the_preview_as_a_draft_and_as_an_invoice() {
     let tenant = Tenant::new().await;
     let (on_top, within) = (tax(&tenant, "7.5", false).await, tax(&tenant, "19", true).await);
-    let item = json!({"name": "Water", "unitPrice": 119, "taxRateIds": [within], "sku": "W-1", "stock": "10"});
+    let item =
+        json!({"name": "Water", "unitPrice": 119, "taxRateIds": [within], "sku": "W-1", "stock": "10"});
     let item = tenant.post("/api/finance/catalog", item).await.expect(201);
     let document = json!({
         "lines": [
@@ -44,7 +45,8 @@ async fn a_document_costs_the_same_in_the_preview_as_a_draft_and_as_an_invoice()
     assert_eq!(draft["lines"][0]["quantity"], "2.5");
     adds_up(&tenant).await;
 
-    let yen = json!({"currency": "JPY", "lines": [{"description": "Tea", "quantity": "1", "unitPrice": 1_000}]});
+    let yen =
+        json!({"currency": "JPY", "lines": [{"description": "Tea", "quantity": "1", "unitPrice": 1_000}]});
     let yen = tenant.post("/api/finance/calculate", yen).await.expect(200);
     assert_eq!((&yen["total"], &yen["exponent"]), (&json!(1_000), &json!(0)));
 }
@@ -69,7 +71,11 @@ async fn nonsense_is_named_and_nothing_is_half_done() {
         (line(json!({"taxRateIds": [nobody]})), "/lines/0/taxRateIds/0", "unknown_tax_rate"),
         (line(json!({"itemId": nobody})), "/lines/0/itemId", "unknown_item"),
         (json!({"lines": []}), "/lines", "required"),
-        (json!({"lines": [{"description": "X", "quantity": "1", "unitPrice": 1}], "currency": "EURO"}), "/currency", "unknown_currency"),
+        (
+            json!({"lines": [{"description": "X", "quantity": "1", "unitPrice": 1}], "currency": "EURO"}),
+            "/currency",
+            "unknown_currency",
+        ),
     ] {
         for path in ["/api/finance/calculate", "/api/finance/invoices"] {
             tenant.post(path, body.clone()).await.expect_invalid(pointer, code);
@@ -88,12 +94,15 @@ async fn a_draft_changes_until_it_is_finalized_and_then_no_more() {
     let made = draft(&tenant, json!({"memo": "First"})).await;
     assert_eq!((&made["status"], &made["number"]), (&json!("draft"), &Value::Null));
     let path = format!("/api/finance/invoices/{}", made["id"].as_str().unwrap());
-    let stale = tenant.request(Method::PATCH, &path).header("if-match", "\"v99\"").json(&json!({"memo": "Lost"}));
+    let stale =
+        tenant.request(Method::PATCH, &path).header("if-match", "\"v99\"").json(&json!({"memo": "Lost"}));
     tenant.send(stale).await.expect_problem(412, "stale_version");
     let changed = tenant.patch(&path, json!({"discount": {"percent": "50"}, "memo": null})).await.expect(200);
     assert_eq!((&changed["total"], &changed["memo"]), (&json!(5_000), &Value::Null));
     assert_eq!(changed["lines"].as_array().unwrap().len(), 1);
-    act(&tenant, &made, "payments", json!({"amount": 1, "tender": "cash"})).await.expect_problem(409, "not_finalized");
+    act(&tenant, &made, "payments", json!({"amount": 1, "tender": "cash"}))
+        .await
+        .expect_problem(409, "not_finalized");
 
     let sealed = act(&tenant, &made, "finalize", json!({})).await.expect(200);
     assert_eq!((&sealed["number"], &sealed["status"]), (&json!("INV-000001"), &json!("finalized")));
@@ -116,7 +125,9 @@ async fn two_hundred_invoices_finalized_at_once_get_two_hundred_numbers_in_a_row
     let finalized = join_all(drafts.iter().map(|draft| act(&tenant, draft, "finalize", json!({})))).await;
     let numbers: BTreeSet<u32> = finalized
         .iter()
-        .map(|answer| answer.expect(200)["number"].as_str().unwrap().trim_start_matches("INV-").parse().unwrap())
+        .map(|answer| {
+            answer.expect(200)["number"].as_str().unwrap().trim_start_matches("INV-").parse().unwrap()
+        })
         .collect();
     assert_eq!(numbers, (1..=200).collect());
     adds_up(&tenant).await;
@@ -164,7 +175,9 @@ async fn a_credit_note_takes_back_to_the_cent_and_the_tax_report_agrees() {
     let note = act(&tenant, &sold, "credit-notes", one).await.expect(201);
     assert_eq!((&note["number"], &note["kind"]), (&json!("CN-000001"), &json!("creditNote")));
     let too_many = json!({"lines": [{"lineId": course, "quantity": "2.5"}]});
-    act(&tenant, &sold, "credit-notes", too_many).await.expect_invalid("/lines/0/quantity", "exceeds_quantity");
+    act(&tenant, &sold, "credit-notes", too_many)
+        .await
+        .expect_invalid("/lines/0/quantity", "exceeds_quantity");
     let rest = total - note["total"].as_i64().unwrap();
     let too_much = json!({"amount": rest + 1});
     act(&tenant, &sold, "credit-notes", too_much).await.expect_invalid("/amount", "exceeds_creditable");
@@ -189,7 +202,8 @@ async fn what_is_owed_ages_by_due_date_and_the_buckets_are_the_whole() {
     let aging = tenant.get("/api/finance/reports/aging?asOf=2026-05-31").await.expect(200);
     let total = &aging["totals"][0];
     assert_eq!(
-        ["current", "days1To30", "days31To60", "days61To90", "over90", "total"].map(|bucket| total[bucket].as_i64().unwrap()),
+        ["current", "days1To30", "days31To60", "days61To90", "over90", "total"]
+            .map(|bucket| total[bucket].as_i64().unwrap()),
         [10_000, 10_000, 0, 10_000, 10_000, 40_000],
         "{aging}"
     );

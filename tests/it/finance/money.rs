@@ -24,7 +24,9 @@ async fn an_invoice_is_paid_in_parts_and_what_is_too_much_is_credit_for_the_next
     let second = invoice(&tenant, json!({"leadId": lead["id"]})).await;
     let third = invoice(&tenant, json!({"leadId": lead["id"]})).await;
     let share = |amount: i64| json!({"allocations": [{"invoiceId": second["id"], "amount": amount}]});
-    act(&tenant, &over, "allocate", share(5_001)).await.expect_invalid("/allocations/0/amount", "exceeds_unapplied");
+    act(&tenant, &over, "allocate", share(5_001))
+        .await
+        .expect_invalid("/allocations/0/amount", "exceeds_unapplied");
     let left = act(&tenant, &over, "allocate", share(2_000)).await.expect(200);
     assert_eq!(left["unapplied"], 3_000);
     let credit = |amount: i64| json!({"amount": amount, "tender": "credit"});
@@ -36,7 +38,10 @@ async fn an_invoice_is_paid_in_parts_and_what_is_too_much_is_credit_for_the_next
     let unapplied = tenant.post("/api/finance/payments", unapplied).await.expect(201);
     assert_eq!((&unapplied["unapplied"], &unapplied["invoiceId"]), (&json!(500), &json!(null)));
     let back = act(&tenant, &unapplied, "refund", json!({})).await.expect(201);
-    assert_eq!((&back["kind"], &back["amount"], &back["tender"]), (&json!("refund"), &json!(500), &json!("cash")));
+    assert_eq!(
+        (&back["kind"], &back["amount"], &back["tender"]),
+        (&json!("refund"), &json!(500), &json!("cash"))
+    );
     act(&tenant, &second, "payments", json!({"amount": 1, "currency": "USD", "tender": "cash"}))
         .await
         .expect_invalid("/currency", "currency_mismatch");

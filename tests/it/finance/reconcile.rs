@@ -64,9 +64,14 @@ async fn whatever_the_order_there_is_one_payment_with_one_refund() {
         let now = invoice_now(&tenant, &owed).await;
         assert_eq!((&now["paid"], &now["status"]), (&json!(7_000), &json!("partiallyPaid")), "{order:?}");
         let payments = tenant.get("/api/finance/payments").await.expect(200);
-        let amounts: Vec<_> = payments["items"].as_array().unwrap().iter().map(|one| (&one["kind"], &one["amount"])).collect();
+        let amounts: Vec<_> =
+            payments["items"].as_array().unwrap().iter().map(|one| (&one["kind"], &one["amount"])).collect();
         assert_eq!(amounts.len(), 2, "{order:?}: {amounts:?}");
-        assert_eq!((told(&tenant, "payment.received").await, told(&tenant, "payment.refunded").await), (1, 1), "{order:?}");
+        assert_eq!(
+            (told(&tenant, "payment.received").await, told(&tenant, "payment.refunded").await),
+            (1, 1),
+            "{order:?}"
+        );
         assert!(tell(&tenant, &refunded(10_000)).await);
         assert_eq!(invoice_now(&tenant, &owed).await["status"], "finalized");
         adds_up(&tenant).await;
@@ -77,7 +82,14 @@ async fn whatever_the_order_there_is_one_payment_with_one_refund() {
 async fn a_failed_try_is_told_once_and_gives_way_to_the_payment() {
     let tenant = Tenant::new().await;
     let owed = invoice(&tenant, json!({})).await;
-    let failed = || news(&["pi_1"], Some(&owed), 10_000, PaymentNewsKind::Failed { code: Some("card_declined".to_owned()) });
+    let failed = || {
+        news(
+            &["pi_1"],
+            Some(&owed),
+            10_000,
+            PaymentNewsKind::Failed { code: Some("card_declined".to_owned()) },
+        )
+    };
     assert!(tell(&tenant, &failed()).await);
     assert!(!tell(&tenant, &failed()).await);
     assert_eq!(invoice_now(&tenant, &owed).await["status"], "finalized");

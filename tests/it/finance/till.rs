@@ -22,19 +22,29 @@ async fn a_day_at_the_till_from_float_to_count() {
     let item = tenant.post("/api/finance/catalog", item).await.expect(201);
     let shift = open(&tenant, "front").await;
     let path = format!("/api/finance/pos/shifts/{shift}");
-    tenant.post("/api/finance/pos/shifts", json!({"registerKey": "front", "openFloat": 0})).await.expect_problem(409, "shift_open");
+    tenant
+        .post("/api/finance/pos/shifts", json!({"registerKey": "front", "openFloat": 0}))
+        .await
+        .expect_problem(409, "shift_open");
 
     // 35.00: 20 in cash and 15 by card.
-    let split = sale(&shift, json!([{"tender": "cash", "amount": 2_000}, {"tender": "card", "amount": 1_500}]));
+    let split =
+        sale(&shift, json!([{"tender": "cash", "amount": 2_000}, {"tender": "card", "amount": 1_500}]));
     let split = tenant.post("/api/finance/pos/sales", split).await.expect(201);
-    assert_eq!((&split["status"], &split["total"], &split["change"]), (&json!("completed"), &json!(3_500), &json!(0)));
+    assert_eq!(
+        (&split["status"], &split["total"], &split["change"]),
+        (&json!("completed"), &json!(3_500), &json!(0))
+    );
     // 7.00 and a tip of 1.00, paid with 10.00.
     let tipped = json!({
         "shiftId": shift, "lines": [{"itemId": item["id"], "quantity": "2"}], "tip": 100,
         "tenders": [{"tender": "cash", "amount": 1_000}],
     });
     let tipped = tenant.post("/api/finance/pos/sales", tipped).await.expect(201);
-    assert_eq!((&tipped["total"], &tipped["change"], &tipped["receipt"]["subtotal"]), (&json!(800), &json!(200), &json!(700)));
+    assert_eq!(
+        (&tipped["total"], &tipped["change"], &tipped["receipt"]["subtotal"]),
+        (&json!(800), &json!(200), &json!(700))
+    );
     let receipt = format!("/api/finance/pos/sales/{}/receipt", tipped["id"].as_str().unwrap());
     let receipt = tenant.get(&receipt).await.expect(200);
     assert_eq!((&receipt["number"], &receipt["tip"]), (&json!("R-000002"), &json!(100)));
@@ -52,12 +62,14 @@ async fn a_day_at_the_till_from_float_to_count() {
     let give_back = format!("/api/finance/pos/sales/{}/return", tipped["id"].as_str().unwrap());
     let returned = tenant.post(&give_back, back.clone()).await.expect(201);
     assert_eq!((&returned["kind"], &returned["total"]), (&json!("return"), &json!(350)));
-    let smoothies = json!({"lines": [{"lineId": split["receipt"]["lines"][0]["id"], "quantity": "3"}], "tender": "card"});
+    let smoothies =
+        json!({"lines": [{"lineId": split["receipt"]["lines"][0]["id"], "quantity": "3"}], "tender": "card"});
     let give_back = format!("/api/finance/pos/sales/{}/return", split["id"].as_str().unwrap());
     assert_eq!(tenant.post(&give_back, smoothies.clone()).await.expect(201)["total"], 1_500);
     let too_many = json!({"lines": [{"lineId": split["receipt"]["lines"][0]["id"], "quantity": "5"}]});
     tenant.post(&give_back, too_many).await.expect_invalid("/lines/0/quantity", "exceeds_quantity");
-    let stock = tenant.get(&format!("/api/finance/catalog/{}", item["id"].as_str().unwrap())).await.expect(200);
+    let stock =
+        tenant.get(&format!("/api/finance/catalog/{}", item["id"].as_str().unwrap())).await.expect(200);
     assert_eq!(stock["stock"], "9");
 
     let movements = format!("{path}/movements");
@@ -67,12 +79,18 @@ async fn a_day_at_the_till_from_float_to_count() {
     tenant.post(&movements, json!({"kind": "paidOut"})).await.expect_invalid("/amount", "invalid_amount");
 
     tenant.post(&format!("{path}/end"), json!({})).await.expect(200);
-    tenant.post("/api/finance/pos/sales", sale(&shift, json!([{"tender": "cash", "amount": 3_500}]))).await.expect_problem(409, "no_open_shift");
+    tenant
+        .post("/api/finance/pos/sales", sale(&shift, json!([{"tender": "cash", "amount": 3_500}])))
+        .await
+        .expect_problem(409, "no_open_shift");
     // 5,000 + (2,000 + 1,000) − 200 − 350 + 1,000 − 300
     let closed = tenant.post(&format!("{path}/close"), json!({"countedCash": 8_100})).await.expect(200);
     assert_eq!((&closed["expectedCash"], &closed["overShort"]), (&json!(8_150), &json!(-50)), "{closed:#}");
     assert_eq!(closed["zReport"]["cash"]["change"], 200);
-    tenant.post(&format!("{path}/close"), json!({"countedCash": 0})).await.expect_problem(409, "shift_closed");
+    tenant
+        .post(&format!("{path}/close"), json!({"countedCash": 0}))
+        .await
+        .expect_problem(409, "shift_closed");
     tenant.post(&movements, json!({"kind": "noSale"})).await.expect_problem(409, "shift_not_open");
     assert_eq!(told(&tenant, "sale.completed").await, 2);
     let ledger = tenant.get("/api/finance/ledger?account=overShort").await.expect(200);
@@ -110,7 +128,10 @@ async fn credit_is_spent_at_the_till_and_a_return_can_become_credit() {
     tenant.post("/api/finance/payments", money).await.expect(201);
     let tenders = json!([{"tender": "credit", "amount": 2_000}, {"tender": "cash", "amount": 1_500}]);
     let mut body = sale(&shift, tenders);
-    tenant.post("/api/finance/pos/sales", body.clone()).await.expect_invalid("/tenders/0/tender", "lead_required");
+    tenant
+        .post("/api/finance/pos/sales", body.clone())
+        .await
+        .expect_invalid("/tenders/0/tender", "lead_required");
     body["leadId"] = lead["id"].clone();
     let sold = tenant.post("/api/finance/pos/sales", body.clone()).await.expect(201);
     tenant.post("/api/finance/pos/sales", body).await.expect_problem(409, "insufficient_credit");
@@ -119,7 +140,8 @@ async fn credit_is_spent_at_the_till_and_a_return_can_become_credit() {
     tenant.post(&format!("{path}/return"), back).await.expect(201);
     assert_eq!(tenant.get(&path).await.expect(200)["status"], "returned");
     let credit = tenant.get("/api/finance/payments?unapplied=true").await.expect(200);
-    let credit: i64 = credit["items"].as_array().unwrap().iter().map(|one| one["unapplied"].as_i64().unwrap()).sum();
+    let credit: i64 =
+        credit["items"].as_array().unwrap().iter().map(|one| one["unapplied"].as_i64().unwrap()).sum();
     assert_eq!(credit, 3_500);
     adds_up(&tenant).await;
 }

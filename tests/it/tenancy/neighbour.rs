@@ -38,7 +38,9 @@ impl Neighbour {
             )
             .await;
         neighbour.add_message().await;
-        neighbour.add("template", "/api/templates", json!({"name": "$", "channel": "sms", "body": "$"})).await;
+        neighbour
+            .add("template", "/api/templates", json!({"name": "$", "channel": "sms", "body": "$"}))
+            .await;
         let connection = json!({"channel": "whatsapp", "provider": "sandbox", "name": "$"});
         neighbour.add("connection", "/api/connections", connection).await;
         neighbour.add_pipeline().await;

@@ -17,7 +17,7 @@ use crate::{
 
 /// What payments can be narrowed by.
 #[derive(Clone, Debug, Default, IntoParams)]
-#[into_params(parameter_in = Query)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct PaymentFilter {
     /// `payment`, `refund`.
     pub kind: Vec<String>,

@@ -16,7 +16,7 @@ use crate::{
 
 /// What sales can be narrowed by.
 #[derive(Clone, Debug, Default, IntoParams)]
-#[into_params(parameter_in = Query)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct SaleFilter {
     /// `sale`, `return`.
     pub kind: Vec<String>,
