@@ -13,6 +13,7 @@
 )]
 
 mod auth;
+mod automations;
 mod contract;
 mod lambda;
 mod leads;
