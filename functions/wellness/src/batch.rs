@@ -159,5 +159,10 @@ fn admit(
 fn summed(mut results: Vec<MetricResult>) -> MetricBatchResult {
     results.sort_by_key(|result| result.index);
     let count = |status: &str| results.iter().filter(|result| result.status == status).count();
-    MetricBatchResult { inserted: count("inserted"), duplicates: count("duplicate"), failed: count("failed"), results }
+    MetricBatchResult {
+        inserted: count("inserted"),
+        duplicates: count("duplicate"),
+        failed: count("failed"),
+        results,
+    }
 }

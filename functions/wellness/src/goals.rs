@@ -5,7 +5,8 @@ use shared::{
     auth::{ReadWellness, WriteWellness},
     db::OnConstraint,
     http::{
-        ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid, Versioned,
+        ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid,
+        Versioned,
     },
     wellness::{self, Goal, GoalFilter, GoalPatch, NewGoal, TypeOut},
 };
@@ -73,7 +74,11 @@ pub(crate) async fn update_goal(
 /// Deletes a goal.
 #[utoipa::path(delete, path = "/api/wellness/goals/{id}", operation_id = "delete_goal", tag = "wellness",
     extensions(("x-role" = json!("staff"))), params(("id" = Uuid, Path)), responses((status = 204)))]
-pub(crate) async fn delete_goal(mut cx: Cx<WriteWellness>, PathId(id): PathId, if_match: IfMatch) -> ApiResult {
+pub(crate) async fn delete_goal(
+    mut cx: Cx<WriteWellness>,
+    PathId(id): PathId,
+    if_match: IfMatch,
+) -> ApiResult {
     let (now, own) = (cx.now(), cx.actor.own_records_of());
     let goal = wellness::find_goal(&mut cx.tx, now, id, own).await?.ok_or_else(Problem::not_found)?;
     if_match.require(goal.tag())?;

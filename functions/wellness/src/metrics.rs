@@ -8,7 +8,8 @@ use shared::{
     db::TenantTx,
     events::{EventKind, NewEvent, emit},
     http::{
-        ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, RequestId, Valid, Versioned,
+        ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, RequestId,
+        Valid, Versioned,
     },
     wellness::{self, Metric, MetricFilter, MetricPatch, NewMetric, Outcome, TypeOut},
 };
@@ -16,7 +17,7 @@ use shared::{
 /// Measurements, latest first; with `bucket` a series of hours, days, weeks or months instead.
 #[utoipa::path(get, path = "/api/wellness/metrics", operation_id = "list_metrics", tag = "wellness",
     extensions(("x-role" = json!("staff"))),
-    params(MetricFilter, ("tz" = Option<String>, Query), ("agg" = Option<String>, Query), shared::http::PageParams),
+    params(MetricFilter, ("agg" = Option<String>, Query), shared::http::PageParams),
     responses((status = 200, body = Page<Metric>, description = "Rows, or a `Series` when `bucket` is given.")))]
 pub(crate) async fn list_metrics(mut cx: Cx<ReadWellness>, query: QueryString) -> ApiResult {
     let query: ListQuery<MetricFilter> = query.list(cx.zone())?;
@@ -66,7 +67,13 @@ pub(crate) async fn tell(
     let mut events = Vec::with_capacity(inserted.len());
     for metric in inserted {
         let payload = to_value(metric).map_err(|_| Problem::internal())?;
-        events.push(NewEvent::by_api(EventKind::MetricRecorded, now, metric.id, Some(metric.lead_id), payload));
+        events.push(NewEvent::by_api(
+            EventKind::MetricRecorded,
+            now,
+            metric.id,
+            Some(metric.lead_id),
+            payload,
+        ));
     }
     if aimed {
         events.extend(wellness::evaluate_goals(tx, now, inserted).await?);

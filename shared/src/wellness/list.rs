@@ -107,8 +107,11 @@ pub struct MetricFilter {
     /// Began before.
     #[param(value_type = Option<String>)]
     pub to: Option<Bound>,
-    /// `hour`, `day`, `week` or `month` answers a series of buckets instead of rows: with `tz` (IANA) for the days of a zone
-    /// and `agg` (sum, avg, min, max, last, count) for what `value` is.
+    /// The zone whose days are meant (IANA).
+    #[param(value_type = Option<String>)]
+    pub tz: Option<Tz>,
+    /// `hour`, `day`, `week` or `month` answers a series of buckets instead of rows: without `tz` those of the devices'
+    /// clocks, with `agg` (sum, avg, min, max, last, count) for what `value` is.
     #[param(value_type = Option<String>)]
     pub bucket: Option<SeriesRequest>,
 }
@@ -127,9 +130,19 @@ impl FromQuery for MetricFilter {
             params.refuse("from", "range_reversed", "`from` is later than `to`.");
         }
         let (lead_id, kind, source) = (params.ids("leadId"), params.words("type"), params.words("source"));
-        let bucket = read_series(params, &lead_id, &kind, (from, to));
-        Self { lead_id, kind, source, from, to, bucket }
+        let tz = read_zone(params);
+        let bucket = read_series(params, &lead_id, &kind, (from, to), tz);
+        Self { lead_id, kind, source, from, to, tz, bucket }
     }
+}
+
+fn read_zone(params: &mut Params) -> Option<Tz> {
+    let name = params.text("tz")?;
+    let tz = name.parse::<Tz>().ok();
+    if tz.is_none() {
+        params.refuse("tz", "unknown_zone", "An IANA time zone like Europe/Berlin is expected.");
+    }
+    tz
 }
 
 fn read_series(
@@ -137,14 +150,8 @@ fn read_series(
     leads: &[Uuid],
     kinds: &[String],
     (from, to): (Option<Bound>, Option<Bound>),
+    tz: Option<Tz>,
 ) -> Option<SeriesRequest> {
-    let tz = params.text("tz").and_then(|name| {
-        let tz = name.parse::<Tz>().ok();
-        if tz.is_none() {
-            params.refuse("tz", "unknown_zone", "An IANA time zone like Europe/Berlin is expected.");
-        }
-        tz
-    });
     let agg = choice(params, "agg", Aggregation::WORDS).and_then(|word| Aggregation::parse(&word));
     let span = Span::parse(&choice(params, "bucket", Span::WORDS)?)?;
     if leads.len() != 1 {
@@ -175,7 +182,7 @@ pub async fn list_metrics(
     query: &ListQuery<MetricFilter>,
     own_records_of: Option<Uuid>,
 ) -> DbResult<Page<Metric>> {
-    let zone = tx.zone();
+    let zone = query.filter.tz.unwrap_or(tx.zone());
     let mut select = QueryBuilder::new(
         "select m.id, m.lead_id, m.type, m.value, m.unit, m.original_value, m.original_unit, m.start_at, m.end_at,
                 m.offset_minutes, m.local_date, m.grain, m.source, m.external_id, m.note, m.data, m.created_at, m.updated_at,

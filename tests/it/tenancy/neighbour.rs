@@ -37,11 +37,16 @@ impl Neighbour {
                 json!({"kind": "email", "value": "second$@example.com"}),
             )
             .await;
+        neighbour.add_message().await;
+        neighbour.add("template", "/api/templates", json!({"name": "$", "channel": "sms", "body": "$"})).await;
+        let connection = json!({"channel": "whatsapp", "provider": "sandbox", "name": "$"});
+        neighbour.add("connection", "/api/connections", connection).await;
         neighbour.add_pipeline().await;
         neighbour.add("source", "/api/webhooks/sources", json!({"provider": "forms", "name": "$"})).await;
         neighbour.add_receipt().await;
         let endpoint = json!({"url": "https://example.com/$", "events": ["*"], "description": "$"});
         neighbour.add("endpoint", "/api/webhook-endpoints", endpoint).await;
+        neighbour.add_finance().await;
         neighbour
     }
 
@@ -57,6 +62,35 @@ impl Neighbour {
         let made: Value = serde_json::from_str(&made.text).unwrap();
         self.know(kind, made["id"].clone());
         made
+    }
+
+    /// A message that waits, so that nothing about it changes by itself.
+    async fn add_message(&mut self) {
+        let body = json!({"leadId": self.id("lead"), "channel": "email", "subject": self.canary, "body": self.canary,
+                          "sendAt": "2199-01-01T00:00:00Z"});
+        let sending = self.tenant.post("/api/messages/send", body).await.expect(202);
+        self.know("message", sending["messageId"].clone());
+        self.know("conversation", sending["conversationId"].clone());
+    }
+
+    /// A draft, an invoice with a payment, an item with its tax, a shift with a sale.
+    async fn add_finance(&mut self) {
+        self.add("tax", "/api/finance/tax-rates", json!({"name": "$", "rate": "19"})).await;
+        let item = json!({"name": "$", "sku": "$", "unitPrice": 100, "taxRateIds": [self.id("tax")]});
+        self.add("item", "/api/finance/catalog", item).await;
+        let lines = json!([{"description": "$", "quantity": "2", "unitPrice": 500}]);
+        let document = json!({"leadId": self.id("lead"), "lines": lines, "memo": "$"});
+        self.add("draft", "/api/finance/invoices", document.clone()).await;
+        let invoice = self.add("invoice", "/api/finance/invoices", document).await;
+        self.know("invoiceLine", invoice["lines"][0]["id"].clone());
+        let path = format!("/api/finance/invoices/{}", self.id("invoice"));
+        self.tenant.post(&format!("{path}/finalize"), json!({})).await.expect(200);
+        let paid = json!({"amount": 700, "tender": "card", "reference": "$"});
+        self.add("payment", &format!("{path}/payments"), paid).await;
+        self.add("shift", "/api/finance/pos/shifts", json!({"registerKey": "$", "openFloat": 0})).await;
+        let sale = json!({"shiftId": self.id("shift"), "lines": lines, "tenders": [{"tender": "card", "amount": 1000}]});
+        let sale = self.add("sale", "/api/finance/pos/sales", sale).await;
+        self.know("saleLine", sale["receipt"]["lines"][0]["id"].clone());
     }
 
     async fn add_pipeline(&mut self) {
@@ -84,6 +118,8 @@ impl Neighbour {
         let endpoint =
             self.tenant.get(&format!("/api/webhook-endpoints/{}", self.id("endpoint"))).await.expect(200);
         assert_eq!(endpoint["description"], self.canary);
+        let integrity = self.tenant.get("/api/finance/integrity").await.expect(200);
+        assert_eq!(integrity["ok"], true, "{integrity}");
         self.tenant.get("/api/me").await.expect(200);
     }
 

@@ -33,7 +33,12 @@ pub(in crate::finance) struct Incoming {
 
 impl Incoming {
     /// Money in hand, for nobody and nothing yet.
-    pub(in crate::finance) fn new(tender: Tender, amount: i64, currency: &str, received_at: DateTime<Utc>) -> Self {
+    pub(in crate::finance) fn new(
+        tender: Tender,
+        amount: i64,
+        currency: &str,
+        received_at: DateTime<Utc>,
+    ) -> Self {
         Self {
             id: new_id(),
             status: "succeeded",
@@ -99,7 +104,6 @@ pub(in crate::finance) struct LockedPayment {
     pub status: String,
     pub lead_id: Option<Uuid>,
     pub invoice_id: Option<Uuid>,
-    pub shift_id: Option<Uuid>,
     pub tender: String,
     pub currency: String,
     pub amount: i64,
@@ -108,10 +112,13 @@ pub(in crate::finance) struct LockedPayment {
 }
 
 /// Locks payments in the order of their ids. Documents are locked before them.
-pub(in crate::finance) async fn lock_payments(tx: &mut TenantTx, ids: &[Uuid]) -> DbResult<Vec<LockedPayment>> {
+pub(in crate::finance) async fn lock_payments(
+    tx: &mut TenantTx,
+    ids: &[Uuid],
+) -> DbResult<Vec<LockedPayment>> {
     let locked = sqlx::query_as!(
         LockedPayment,
-        r#"select id, kind, status, lead_id, invoice_id, shift_id, tender, currency::text as "currency!", amount,
+        r#"select id, kind, status, lead_id, invoice_id, tender, currency::text as "currency!", amount,
                   refunded_amount as refunded, unapplied_amount as "unapplied!"
              from payments where tenant_id = $1 and id = any($2) order by id for update"#,
         tx.tenant(),
@@ -147,7 +154,8 @@ pub(in crate::finance) async fn spend_credit(
         let problem = Problem::conflict("insufficient_credit", "The customer has less credit than that.");
         return Err(problem.with("available", amount - left));
     }
-    let order = RefundOrder { reason: Some("spent as credit".to_owned()), ..RefundOrder::by(Some(Tender::Credit)) };
+    let order =
+        RefundOrder { reason: Some("spent as credit".to_owned()), ..RefundOrder::by(Some(Tender::Credit)) };
     carry_out(tx, now, &parts, &order).await?;
     Ok(())
 }
@@ -156,7 +164,7 @@ async fn credit_of(tx: &mut TenantTx, lead: Option<Uuid>, currency: &str) -> DbR
     let Some(lead) = lead else { return Ok(Vec::new()) };
     let mut found = sqlx::query_as!(
         LockedPayment,
-        r#"select id, kind, status, lead_id, invoice_id, shift_id, tender, currency::text as "currency!", amount,
+        r#"select id, kind, status, lead_id, invoice_id, tender, currency::text as "currency!", amount,
                   refunded_amount as refunded, unapplied_amount as "unapplied!"
              from payments
             where tenant_id = $1 and lead_id = $2 and kind = 'payment' and status = 'succeeded' and unapplied_amount > 0
