@@ -298,6 +298,20 @@ create index pos_sales_tenant_id_lead_id_idx on pos_sales (tenant_id, lead_id) w
 create index pos_sales_tenant_id_return_of_id_idx on pos_sales (tenant_id, return_of_id) where return_of_id is not null;
 call protect_tenant_table('pos_sales');
 
+-- What is printed for a sale or a return.
+create function receipt_shape(p_sale pos_sales) returns jsonb
+    language sql stable
+    set search_path = pg_catalog, public, pg_temp
+as $$
+    select jsonb_build_object(
+        'number', i.number, 'kind', p_sale.kind, 'issuedAt', p_sale.sold_at, 'seller', i.billing -> 'seller',
+        'buyer', i.billing -> 'buyer', 'currency', i.currency, 'lines', invoice_lines_shape(i.tenant_id, i.id),
+        'subtotal', i.subtotal, 'discount', i.discount_total, 'tax', i.tax_total, 'taxSummary', i.tax_summary,
+        'tip', i.tip, 'total', i.total, 'tenders', p_sale.tenders, 'change', p_sale.change_given)
+    from invoices i where i.tenant_id = p_sale.tenant_id and i.id = p_sale.invoice_id
+$$;
+grant execute on function receipt_shape(pos_sales) to wellspring_app, wellspring_readonly;
+
 -- Cash put in or taken out, and the drawer opened without a sale.
 create table pos_movements (
     tenant_id uuid not null,

@@ -302,7 +302,7 @@ async fn settings_change_one_by_one_and_go_back_to_their_defaults() {
     assert_eq!(changed["quietHours"]["start"], "21:00");
     tenant.patch("/api/tenant", json!({"name": null})).await.expect_invalid("/name", "required");
     tenant
-        .patch("/api/tenant", json!({"quietHours": {"start": "25:00", "end": "1"}}))
+        .patch("/api/tenant", json!({"quietHours": {"start": "25:00", "end": "08:00"}}))
         .await
         .expect_invalid("/quietHours/start", "invalid_time");
     tenant

@@ -17,6 +17,7 @@ mod auth;
 mod contract;
 mod lambda;
 mod leads;
+mod messages;
 mod support;
 mod tenancy;
 mod wellness;

@@ -8,10 +8,8 @@ use shared::{
         ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid,
         Versioned,
     },
-    leads::{
-        self, Activity, ActivityFilter, ActivityPatch, LeadConversation, LeadConversationFilter, NewActivity,
-        TimelineFilter, TimelineItem,
-    },
+    leads::{self, Activity, ActivityFilter, ActivityPatch, NewActivity, TimelineFilter, TimelineItem},
+    messages::{self, Conversation, ConversationFilter},
 };
 
 use crate::leads::require_lead;
@@ -51,16 +49,20 @@ pub(crate) async fn list_timeline(
 /// The threads with a person, the latest first.
 #[utoipa::path(get, path = "/api/leads/{id}/conversations", operation_id = "list_lead_conversations", tag = "leads",
     extensions(("x-role" = json!("viewer"))),
-    params(("id" = Uuid, Path), LeadConversationFilter, shared::http::PageParams),
-    responses((status = 200, body = Page<LeadConversation>)))]
+    params(("id" = Uuid, Path), ConversationFilter, shared::http::PageParams),
+    responses((status = 200, body = Page<Conversation>)))]
 pub(crate) async fn list_conversations(
     mut cx: Cx<ReadLeads>,
     PathId(id): PathId,
     query: QueryString,
 ) -> ApiResult {
-    let query: ListQuery<LeadConversationFilter> = query.list(cx.zone())?;
+    let mut query: ListQuery<ConversationFilter> = query.list(cx.zone())?;
+    if !query.filter.lead_id.is_empty() {
+        return Err(Problem::invalid("?leadId", "unknown_parameter", "The path names the lead."));
+    }
+    query.filter.lead_id = vec![id];
     require_lead(&mut cx, id).await?;
-    let page = leads::list_conversations(&mut cx.tx, id, &query).await?;
+    let page = messages::list_conversations(&mut cx.tx, &query, None).await?;
     cx.commit(Json(page)).await
 }
 

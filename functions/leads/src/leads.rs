@@ -1,35 +1,14 @@
 //! Leads themselves.
 
-use axum::{
-    Json,
-    http::{StatusCode, header},
-};
-use serde::Serialize;
+use axum::Json;
 use serde_json::to_value;
 use shared::{
-    auth::{Access, Permission, ReadLeads, Role, Scope, Surface, WriteLeads},
+    auth::{Permission, ReadAdmin, ReadLeads, WriteLeads},
     db::{OnConstraint, TenantTx},
     events::{EventKind, NewEvent, emit},
-    http::{
-        Actor, ApiResult, Created, Cx, FromQuery, ListQuery, Page, PageRequest, PathId, Problem, QueryString,
-        Valid, Versioned,
-    },
-    leads::{self, Activity, IDENTITY_TAKEN, Identities, Lead, LeadConversation, LeadFilter, NewLead},
+    http::{Actor, ApiResult, Created, Cx, ListQuery, Page, Problem, QueryString, Valid, Versioned},
+    leads::{self, IDENTITY_TAKEN, Identities, Lead, LeadFilter, NewLead},
 };
-use utoipa::ToSchema;
-
-/// A lead with what was asked to be expanded.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct LeadDetail {
-    #[serde(flatten)]
-    lead: Lead,
-    /// `expand=activities`: the first page.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    activities: Option<Page<Activity>>,
-    /// `expand=conversations`: the first page.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    conversations: Option<Page<LeadConversation>>,
-}
 
 /// Leads, newest first.
 #[utoipa::path(get, path = "/api/leads", operation_id = "list_leads", tag = "leads",
@@ -38,7 +17,7 @@ pub(crate) struct LeadDetail {
 pub(crate) async fn list_leads(mut cx: Cx<ReadLeads>, query: QueryString) -> ApiResult {
     let query: ListQuery<LeadFilter> = query.list(cx.zone())?;
     if query.filter.deleted == Some(true) {
-        require_admin(&cx.actor)?;
+        require::<ReadAdmin>(&cx.actor)?;
     }
     let page = leads::list(&mut cx.tx, &query, cx.actor.own_records_of()).await?;
     cx.commit(Json(page)).await
@@ -91,55 +70,13 @@ pub(crate) async fn require_lead<P: Permission>(cx: &mut Cx<P>, id: uuid::Uuid) 
     if visible { Ok(()) } else { Err(Problem::not_found()) }
 }
 
-/// The bin is shown to administrators and to keys that may read what administrators manage.
-fn require_admin(actor: &Actor) -> ApiResult<()> {
-    let needed = Scope { surface: Surface::Admin, access: Access::Read };
+/// Refuses who may not do what another surface's permission asks for.
+pub(crate) fn require<P: Permission>(actor: &Actor) -> ApiResult<()> {
     match actor {
-        Actor::User { role, .. } if !role.allows(Role::Admin) => Err(Problem::role_required(Role::Admin)),
-        Actor::Key { scopes, .. } if !scopes.iter().any(|scope| scope.allows(needed)) => {
-            Err(Problem::scope_required(needed))
+        Actor::User { role, .. } if !role.allows(P::ROLE) => Err(Problem::role_required(P::ROLE)),
+        Actor::Key { scopes, .. } if !scopes.iter().any(|scope| scope.allows(P::SCOPE)) => {
+            Err(Problem::scope_required(P::SCOPE))
         }
         Actor::User { .. } | Actor::Key { .. } => Ok(()),
     }
-}
-
-/// One lead. The id of a lead that was merged into another one answers 301 with the survivor's address.
-#[utoipa::path(get, path = "/api/leads/{id}", operation_id = "get_lead", tag = "leads",
-    extensions(("x-role" = json!("viewer"))),
-    params(("id" = Uuid, Path),
-        ("expand" = Option<Vec<String>>, Query, description = "activities, conversations"),
-        ("deleted" = Option<bool>, Query, description = "`true` reads from the bin, for administrators")),
-    responses((status = 200, body = LeadDetail)))]
-pub(crate) async fn get_lead(mut cx: Cx<ReadLeads>, PathId(id): PathId, query: QueryString) -> ApiResult {
-    let (expand, deleted) = query.read(cx.zone(), |params| {
-        (params.choices("expand", &["activities", "conversations"]), params.flag("deleted") == Some(true))
-    })?;
-    let own_records_of = cx.actor.own_records_of();
-    let found = if deleted {
-        require_admin(&cx.actor)?;
-        leads::find_archived(&mut cx.tx, id, own_records_of).await?
-    } else {
-        leads::find(&mut cx.tx, id, own_records_of).await?
-    };
-    let Some(lead) = found else {
-        let survivor =
-            leads::find_survivor(&mut cx.tx, id, own_records_of).await?.ok_or_else(Problem::not_found)?;
-        let location = format!("/api/leads/{survivor}");
-        return cx.commit((StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, location)])).await;
-    };
-    let wants = |word: &str| expand.iter().any(|given| given == word);
-    let activities = match first_page(wants("activities")) {
-        Some(first) => Some(leads::list_activities(&mut cx.tx, id, &first).await?),
-        None => None,
-    };
-    let conversations = match first_page(wants("conversations")) {
-        Some(first) => Some(leads::list_conversations(&mut cx.tx, id, &first).await?),
-        None => None,
-    };
-    let version = lead.version;
-    cx.commit(Versioned { version, answer: Json(LeadDetail { lead, activities, conversations }) }).await
-}
-
-fn first_page<F: FromQuery + Default>(wanted: bool) -> Option<ListQuery<F>> {
-    wanted.then(|| ListQuery { filter: F::default(), page: PageRequest::first::<F>() })
 }

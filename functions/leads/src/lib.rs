@@ -4,6 +4,7 @@ mod activities;
 mod batch;
 mod change;
 mod consents;
+mod detail;
 mod identities;
 mod leads;
 mod pipelines;
@@ -18,7 +19,7 @@ pub fn api() -> Api {
         .routes(routes!(leads::list_leads, leads::create_lead))
         .routes(routes!(batch::create_leads))
         .routes(routes!(batch::upsert_lead))
-        .routes(routes!(leads::get_lead, change::update_lead, change::delete_lead))
+        .routes(routes!(detail::get_lead, change::update_lead, change::delete_lead))
         .routes(routes!(change::restore_lead))
         .routes(routes!(change::assign_lead))
         .routes(routes!(change::move_lead))

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The statuses of a run.
-pub const STATUSES: [&str; 8] =
+const STATUSES: [&str; 8] =
     ["queued", "running", "waiting", "completed", "failed", "cancelled", "skipped", "attention"];
 
 /// A run.

@@ -10,10 +10,13 @@
 pub mod amount;
 pub mod calculate;
 pub mod catalog;
+pub mod integrity;
 pub mod invoices;
 pub mod ledger;
 pub mod payments;
+pub mod pos;
 pub mod pricing;
+pub mod reports;
 pub mod tax_rates;
 
 pub use invoices::mark_overdue;

@@ -4,7 +4,6 @@ mod activities;
 mod batch;
 mod bin;
 mod consents;
-mod conversations;
 mod find;
 mod identities;
 mod insert;
@@ -26,7 +25,6 @@ pub use consents::{
     Consent, ConsentFilter, ConsentPurpose, ConsentState, NewConsent, insert_consent, insert_consents,
     list_consents,
 };
-pub use conversations::{LeadConversation, LeadConversationFilter, list_conversations};
 pub use find::{exists, find, find_survivor, owner_of, owner_of_identity};
 pub use identities::{
     Identity, IdentityChange, IdentityFilter, IdentityKind, NewIdentity, delete_identity, insert_identity,

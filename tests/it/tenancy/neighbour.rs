@@ -37,11 +37,21 @@ impl Neighbour {
                 json!({"kind": "email", "value": "second$@example.com"}),
             )
             .await;
+        neighbour.add_message().await;
+        neighbour.add("template", "/api/templates", json!({"name": "$", "channel": "sms", "body": "$"})).await;
+        let connection = json!({"channel": "whatsapp", "provider": "sandbox", "name": "$"});
+        neighbour.add("connection", "/api/connections", connection).await;
         neighbour.add_pipeline().await;
         neighbour.add("source", "/api/webhooks/sources", json!({"provider": "forms", "name": "$"})).await;
         neighbour.add_receipt().await;
         let endpoint = json!({"url": "https://example.com/$", "events": ["*"], "description": "$"});
         neighbour.add("endpoint", "/api/webhook-endpoints", endpoint).await;
+        let lead = neighbour.id("lead");
+        let metric = json!({"leadId": lead, "type": "steps", "value": 7, "unit": "count", "note": "$",
+            "startAt": "2026-01-01T08:00:00Z"});
+        neighbour.add("metric", "/api/wellness/metrics", metric).await;
+        let goal = json!({"leadId": lead, "type": "steps", "target": 9, "title": "$"});
+        neighbour.add("goal", "/api/wellness/goals", goal).await;
         neighbour
     }
 
@@ -57,6 +67,15 @@ impl Neighbour {
         let made: Value = serde_json::from_str(&made.text).unwrap();
         self.know(kind, made["id"].clone());
         made
+    }
+
+    /// A message that waits, so that nothing about it changes by itself.
+    async fn add_message(&mut self) {
+        let body = json!({"leadId": self.id("lead"), "channel": "email", "subject": self.canary, "body": self.canary,
+                          "sendAt": "2199-01-01T00:00:00Z"});
+        let sending = self.tenant.post("/api/messages/send", body).await.expect(202);
+        self.know("message", sending["messageId"].clone());
+        self.know("conversation", sending["conversationId"].clone());
     }
 
     async fn add_pipeline(&mut self) {

@@ -100,13 +100,65 @@ const LEADS: &[Row] = &[
     row("create_pipeline", &[], r#"{"name":"Sales","stages":[{"name":"First"}]}"#),
 ];
 
-const MESSAGES: &[Row] = &[];
+const MESSAGES: &[Row] = &[
+    row("send_message", &[], r#"{"leadId":"$lead","channel":"email","body":"Hello"}"#),
+    row("preflight_message", &[], r#"{"leadId":"$lead","channel":"email","body":"Hello"}"#),
+    query("list_messages", "leadId=$id", "lead"),
+    row("list_sandbox_deliveries", &[], ""),
+    row("get_message", &["message"], ""),
+    row("reschedule_message", &["message"], r#"{"sendAt":"2199-01-01T00:00:00Z"}"#),
+    row("cancel_message", &["message"], ""),
+    row("retry_message", &["message"], ""),
+    query("list_conversations", "leadId=$id", "lead"),
+    row("get_conversation", &["conversation"], ""),
+    row("update_conversation", &["conversation"], r#"{"status":"closed"}"#),
+    row("list_conversation_messages", &["conversation"], ""),
+    row("create_conversation_message", &["conversation"], r#"{"body":"Hello"}"#),
+    row("create_conversation_note", &["conversation"], r#"{"body":"Hello"}"#),
+    row("read_conversation", &["conversation"], ""),
+    row("list_templates", &[], ""),
+    row("create_template", &[], r#"{"name":"Hello","channel":"sms","body":"Hello"}"#),
+    row("get_template", &["template"], ""),
+    row("update_template", &["template"], r#"{"name":"Hello"}"#),
+    row("delete_template", &["template"], ""),
+    row("render_template", &["template"], "{}"),
+    row("list_connections", &[], ""),
+    row("create_connection", &[], r#"{"channel":"inApp","provider":"sandbox","name":"Ours"}"#),
+    row("get_connection", &["connection"], ""),
+    row("update_connection", &["connection"], r#"{"name":"Ours"}"#),
+    row("delete_connection", &["connection"], ""),
+    row("test_connection", &["connection"], ""),
+    row("list_notifications", &[], ""),
+    row("read_notifications", &[], "{}"),
+];
 
 const AUTOMATIONS: &[Row] = &[];
 
 const FINANCE: &[Row] = &[];
 
-const WELLNESS: &[Row] = &[];
+const WELLNESS: &[Row] = &[
+    row("list_metric_types", &[], ""),
+    row("get_wellness_summary", &[], ""),
+    row("list_metrics", &[], ""),
+    row(
+        "create_metric",
+        &[],
+        r#"{"leadId":"$lead","type":"steps","value":1,"unit":"count","startAt":"2026-01-01T08:00:00Z"}"#,
+    ),
+    row(
+        "create_metrics",
+        &[],
+        r#"{"items":[{"leadId":"$lead","type":"steps","value":1,"unit":"count","startAt":"2026-01-01T08:00:00Z"}]}"#,
+    ),
+    row("get_metric", &["metric"], ""),
+    row("update_metric", &["metric"], r#"{"value":1}"#),
+    row("delete_metric", &["metric"], ""),
+    row("list_goals", &[], ""),
+    row("create_goal", &[], r#"{"leadId":"$lead","type":"steps","target":1}"#),
+    row("get_goal", &["goal"], ""),
+    row("update_goal", &["goal"], r#"{"target":1}"#),
+    row("delete_goal", &["goal"], ""),
+];
 
 const WEBHOOKS: &[Row] = &[
     row("list_events", &[], ""),
@@ -130,4 +182,15 @@ const WEBHOOKS: &[Row] = &[
     row("test_webhook_endpoint", &["endpoint"], ""),
 ];
 
-const ANALYTICS: &[Row] = &[];
+const ANALYTICS: &[Row] = &[
+    row("list_cta_events", &[], ""),
+    row(
+        "record_cta",
+        &[],
+        r#"{"eventId":"foreign","surface":"page","ctaId":"button","kind":"click","leadId":"$lead"}"#,
+    ),
+    row("get_cta_summary", &[], ""),
+    row("get_cta_funnel", &[], ""),
+    row("export_cta_events", &[], ""),
+    row("get_overview", &[], ""),
+];

@@ -15,6 +15,8 @@ mod load;
 mod model;
 mod progress;
 mod rehearse;
+#[cfg(test)]
+mod tests;
 mod times;
 mod walk;
 

@@ -89,8 +89,6 @@ pub(in crate::finance) struct Credited {
     pub total: i64,
     /// What went back.
     pub refunds: Vec<Uuid>,
-    /// Minor units that went back.
-    pub refunded: i64,
 }
 
 /// Writes a credit note for a locked document.
@@ -117,13 +115,13 @@ pub(in crate::finance) async fn credit(
         return Err(too_much());
     }
     let freed = (reversal.total() - document.balance).max(0);
-    let (refunds, refunded) = set_free(tx, now, document, freed, &order).await?;
+    let refunds = set_free(tx, now, document, freed, &order).await?;
     let id = write(tx, now, document, &reversal, &order.refund).await?;
     let note =
         Allocation { payment_id: None, credit_note_id: Some(id), invoice_id: document.id, amount: reversal.total() };
     settle(tx, now, &[note]).await?;
     move_stock(tx, &reversal.restock).await?;
-    Ok(Credited { id, total: reversal.total(), refunds, refunded })
+    Ok(Credited { id, total: reversal.total(), refunds })
 }
 
 /// Takes `freed` out of what payments settled of the document, the latest first.
@@ -133,9 +131,9 @@ async fn set_free(
     document: &Locked,
     freed: i64,
     order: &CreditOrder<'_>,
-) -> DbResult<(Vec<Uuid>, i64)> {
+) -> DbResult<Vec<Uuid>> {
     if freed == 0 {
-        return Ok((Vec::new(), 0));
+        return Ok(Vec::new());
     }
     let held = allocations_of(tx, &[], &[document.id]).await?;
     let ids: Vec<Uuid> = held.iter().map(|one| one.payment_id).collect();
@@ -151,10 +149,10 @@ async fn set_free(
         }
     }
     match order.settle {
-        Settle::Refund => Ok((carry_out(tx, now, &parts, &order.refund).await?, freed - left)),
+        Settle::Refund => carry_out(tx, now, &parts, &order.refund).await,
         Settle::Credit => {
             to_credit(tx, now, document.id, &parts).await?;
-            Ok((Vec::new(), 0))
+            Ok(Vec::new())
         }
     }
 }

@@ -99,7 +99,6 @@ pub(in crate::finance) struct LockedPayment {
     pub status: String,
     pub lead_id: Option<Uuid>,
     pub invoice_id: Option<Uuid>,
-    pub shift_id: Option<Uuid>,
     pub tender: String,
     pub currency: String,
     pub amount: i64,
@@ -111,7 +110,7 @@ pub(in crate::finance) struct LockedPayment {
 pub(in crate::finance) async fn lock_payments(tx: &mut TenantTx, ids: &[Uuid]) -> DbResult<Vec<LockedPayment>> {
     let locked = sqlx::query_as!(
         LockedPayment,
-        r#"select id, kind, status, lead_id, invoice_id, shift_id, tender, currency::text as "currency!", amount,
+        r#"select id, kind, status, lead_id, invoice_id, tender, currency::text as "currency!", amount,
                   refunded_amount as refunded, unapplied_amount as "unapplied!"
              from payments where tenant_id = $1 and id = any($2) order by id for update"#,
         tx.tenant(),
@@ -156,7 +155,7 @@ async fn credit_of(tx: &mut TenantTx, lead: Option<Uuid>, currency: &str) -> DbR
     let Some(lead) = lead else { return Ok(Vec::new()) };
     let mut found = sqlx::query_as!(
         LockedPayment,
-        r#"select id, kind, status, lead_id, invoice_id, shift_id, tender, currency::text as "currency!", amount,
+        r#"select id, kind, status, lead_id, invoice_id, tender, currency::text as "currency!", amount,
                   refunded_amount as refunded, unapplied_amount as "unapplied!"
              from payments
             where tenant_id = $1 and lead_id = $2 and kind = 'payment' and status = 'succeeded' and unapplied_amount > 0

@@ -1,0 +1,112 @@
+//! Invoices and credit notes.
+
+use axum::Json;
+use shared::{
+    auth::{ManageFinance, ReadFinance, WriteFinance},
+    finance::invoices::{
+        Invoice, InvoiceFilter, InvoicePatch, NewCreditNote, NewInvoice, credit_invoice, delete_draft, emit_finalized, finalize,
+        find_invoice, insert_draft, list_invoices as list, update_draft, void,
+    },
+    http::{ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid, Versioned},
+};
+
+/// Documents, newest first; invoices unless `kind` says otherwise.
+#[utoipa::path(get, path = "/api/finance/invoices", operation_id = "list_invoices", tag = "finance",
+    extensions(("x-role" = json!("viewer"))), params(InvoiceFilter, shared::http::PageParams),
+    responses((status = 200, body = Page<Invoice>)))]
+pub(crate) async fn list_invoices(mut cx: Cx<ReadFinance>, query: QueryString) -> ApiResult {
+    let query: ListQuery<InvoiceFilter> = query.list(cx.zone())?;
+    let page = list(&mut cx.tx, &query).await?;
+    cx.commit(Json(page)).await
+}
+
+/// Makes a draft; the totals are computed here.
+#[utoipa::path(post, path = "/api/finance/invoices", operation_id = "create_invoice", tag = "finance",
+    extensions(("x-role" = json!("staff"))), request_body = NewInvoice,
+    responses((status = 201, body = Invoice)))]
+pub(crate) async fn create_invoice(mut cx: Cx<WriteFinance>, Valid(new): Valid<NewInvoice>) -> ApiResult {
+    let (now, by) = (cx.now(), cx.actor.user_id());
+    let invoice = insert_draft(&mut cx.tx, now, new, by).await?;
+    cx.commit(created(invoice)).await
+}
+
+/// One document.
+#[utoipa::path(get, path = "/api/finance/invoices/{id}", operation_id = "get_invoice", tag = "finance",
+    extensions(("x-role" = json!("viewer"))), params(("id" = Uuid, Path)),
+    responses((status = 200, body = Invoice)))]
+pub(crate) async fn get_invoice(mut cx: Cx<ReadFinance>, PathId(id): PathId) -> ApiResult {
+    let invoice = find_invoice(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
+    cx.commit(shown(invoice)).await
+}
+
+/// Changes a draft. A finalized document is immutable.
+#[utoipa::path(patch, path = "/api/finance/invoices/{id}", operation_id = "update_invoice", tag = "finance",
+    extensions(("x-role" = json!("staff"))), params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header)),
+    request_body = InvoicePatch, responses((status = 200, body = Invoice)))]
+pub(crate) async fn update_invoice(
+    mut cx: Cx<WriteFinance>,
+    PathId(id): PathId,
+    seen: IfMatch,
+    Valid(patch): Valid<InvoicePatch>,
+) -> ApiResult {
+    let invoice = update_draft(&mut cx.tx, id, &seen, patch).await?;
+    cx.commit(shown(invoice)).await
+}
+
+/// Throws a draft away. A finalized document is immutable.
+#[utoipa::path(delete, path = "/api/finance/invoices/{id}", operation_id = "delete_invoice", tag = "finance",
+    extensions(("x-role" = json!("staff"))), params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header)),
+    responses((status = 204)))]
+pub(crate) async fn delete_invoice(mut cx: Cx<WriteFinance>, PathId(id): PathId, seen: IfMatch) -> ApiResult {
+    delete_draft(&mut cx.tx, id, &seen).await?;
+    cx.commit(NoContent).await
+}
+
+/// Gives a draft its gap-free number and makes it a claim.
+#[utoipa::path(post, path = "/api/finance/invoices/{id}/finalize", operation_id = "finalize_invoice", tag = "finance",
+    extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path)),
+    responses((status = 200, body = Invoice)))]
+pub(crate) async fn finalize_invoice(mut cx: Cx<ManageFinance>, PathId(id): PathId) -> ApiResult {
+    let now = cx.now();
+    let invoice = finalize(&mut cx.tx, now, id).await?;
+    emit_finalized(&mut cx.tx, now, &invoice).await?;
+    cx.commit(shown(invoice)).await
+}
+
+/// Voids an invoice that nobody has paid anything for. Its number stays used.
+#[utoipa::path(post, path = "/api/finance/invoices/{id}/void", operation_id = "void_invoice", tag = "finance",
+    extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path)),
+    responses((status = 200, body = Invoice)))]
+pub(crate) async fn void_invoice(mut cx: Cx<ManageFinance>, PathId(id): PathId) -> ApiResult {
+    let now = cx.now();
+    let invoice = void(&mut cx.tx, now, id).await?;
+    cx.commit(shown(invoice)).await
+}
+
+/// Takes back an amount or lines of an invoice. Money that this sets free goes back or stays as the customer's credit.
+#[utoipa::path(post, path = "/api/finance/invoices/{id}/credit-notes", operation_id = "create_credit_note", tag = "finance",
+    extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path)), request_body = NewCreditNote,
+    responses((status = 201, body = Invoice)))]
+pub(crate) async fn create_credit_note(
+    mut cx: Cx<ManageFinance>,
+    PathId(id): PathId,
+    Valid(new): Valid<NewCreditNote>,
+) -> ApiResult {
+    let (now, by) = (cx.now(), cx.actor.user_id());
+    let note = credit_invoice(&mut cx.tx, now, id, new, by).await?;
+    cx.commit(created(note)).await
+}
+
+fn created(invoice: Invoice) -> Versioned<Created<Invoice>> {
+    let location = format!("/api/finance/invoices/{}", invoice.id);
+    Versioned { version: invoice.version, answer: Created { location, body: invoice } }
+}
+
+const fn shown(invoice: Invoice) -> Versioned<Json<Invoice>> {
+    Versioned { version: invoice.version, answer: Json(invoice) }
+}
+
+/// Somebody changed the row between reading and writing it.
+pub(crate) fn changed_meanwhile() -> Problem {
+    Problem::conflict("concurrent_change", "Another request changed the same data; try again.").retry_after(1)
+}

@@ -1,0 +1,159 @@
+//! Changes: three states of a field, one version at a time, identities in step, events from the difference.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::path;
+use crate::support::{Tenant, unique_email};
+
+#[tokio::test]
+async fn a_patch_keeps_clears_and_sets() {
+    let tenant = Tenant::new().await;
+    let lead = tenant
+        .lead(json!({"lastName": "Lovelace", "source": "form", "customFields": {"a": 1, "b": 2}}))
+        .await;
+    let patch = json!({"firstName": "Ada", "source": null, "customFields": {"a": null, "c": 3}});
+    let changed = tenant.patch(&path(&lead), patch).await.expect(200);
+    assert_eq!(changed["name"], "Ada Lovelace");
+    assert_eq!((&changed["source"], &changed["email"]), (&Value::Null, &lead["email"]));
+    assert_eq!(changed["customFields"], json!({"b": 2, "c": 3}));
+    let cleared = tenant.patch(&path(&lead), json!({"customFields": null, "tags": ["a"]})).await.expect(200);
+    assert_eq!((&cleared["customFields"], &cleared["tags"]), (&json!({}), &json!(["a"])));
+}
+
+#[tokio::test]
+async fn a_stale_version_is_refused_with_the_current_one() {
+    let tenant = Tenant::new().await;
+    let path = path(&tenant.lead(json!({})).await);
+    let tag = tenant.get(&path).await.header("etag").to_owned();
+    let patch = |tag: &str| {
+        tenant.request(Method::PATCH, &path).header("if-match", tag).json(&json!({"firstName": "B"}))
+    };
+    let changed = tenant.send(patch(&tag)).await;
+    changed.expect(200);
+    let stale = tenant.send(patch(&tag)).await;
+    stale.expect_problem(412, "stale_version");
+    assert_eq!(stale.header("etag"), changed.header("etag"));
+    let delete = tenant.request(Method::DELETE, &path).header("if-match", &tag);
+    tenant.send(delete).await.expect_problem(412, "stale_version");
+    let unchanged =
+        tenant.send(tenant.request(Method::GET, &path).header("if-none-match", changed.header("etag"))).await;
+    assert_eq!((unchanged.status.as_u16(), unchanged.text.as_str()), (304, ""));
+}
+
+#[tokio::test]
+async fn the_primary_identity_follows_the_field() {
+    let tenant = Tenant::new().await;
+    let (lead, other) = (tenant.lead(json!({})).await, tenant.lead(json!({})).await);
+    let (path, first, second) = (path(&lead), lead["email"].clone(), unique_email("second"));
+    let taken = tenant.patch(&path, json!({"email": other["email"]})).await;
+    assert_eq!(taken.expect_problem(409, "lead_exists")["existingId"], other["id"]);
+    tenant.patch(&path, json!({"email": second})).await.expect(200);
+    // The former address is nobody's now.
+    tenant.post("/api/leads", json!({"email": first})).await.expect(201);
+    let identities = || async {
+        tenant.get(&format!("{path}/identities?sort=createdAt")).await.expect(200)["items"].clone()
+    };
+    assert_eq!(values(&identities().await), [(second.clone(), true)]);
+
+    let third = unique_email("third");
+    let added = json!({"kind": "email", "value": third.to_uppercase()});
+    tenant.post(&format!("{path}/identities"), added).await.expect(201);
+    assert_eq!(values(&identities().await), [(second.clone(), true), (third.clone(), false)]);
+    tenant.patch(&path, json!({"email": third})).await.expect(200);
+    assert_eq!(values(&identities().await), [(third.clone(), true)]);
+
+    let phone = json!({"kind": "phone", "value": "0171 2345678"});
+    tenant.post(&format!("{path}/identities"), phone.clone()).await.expect(201);
+    let again = tenant.post(&format!("{path}/identities"), phone).await;
+    assert_eq!(again.expect_problem(409, "lead_exists")["existingId"], lead["id"]);
+    assert_eq!(tenant.get(&path).await.expect(200)["phone"], "+491712345678");
+}
+
+#[tokio::test]
+async fn removing_the_primary_address_promotes_the_oldest_other_one() {
+    let tenant = Tenant::new().await;
+    let lead = tenant.lead(json!({})).await;
+    let (path, heir) = (path(&lead), unique_email("heir"));
+    tenant.post(&format!("{path}/identities"), json!({"kind": "email", "value": heir})).await.expect(201);
+    let identities =
+        tenant.get(&format!("{path}/identities?sort=createdAt")).await.expect(200)["items"].clone();
+    let primary = format!("{path}/identities/{}", identities[0]["id"].as_str().unwrap());
+    tenant.delete(&primary).await.expect(204);
+    assert_eq!(tenant.get(&path).await.expect(200)["email"], heir.as_str());
+    tenant.delete(&primary).await.expect_problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn tags_and_stages_tell_only_what_changed() {
+    let tenant = Tenant::new().await;
+    let lead = tenant.lead(json!({"tags": ["yoga"]})).await;
+    let path = path(&lead);
+    let tagged = tenant.post(&format!("{path}/tags"), json!({"tags": ["Yoga", "vip"]})).await.expect(200);
+    assert_eq!(tagged["tags"], json!(["vip", "yoga"]));
+    let request =
+        tenant.request(Method::DELETE, &format!("{path}/tags")).json(&json!({"tags": ["yoga", "none"]}));
+    assert_eq!(tenant.send(request).await.expect(200)["tags"], json!(["vip"]));
+
+    let stages = json!([{"name": "Trial"}, {"name": "Member", "probability": 100, "outcome": "won"}]);
+    let pipeline = json!({"name": "Membership", "isDefault": true, "stages": stages});
+    let pipeline = tenant.post("/api/pipelines", pipeline).await.expect(201);
+    let stage = &pipeline["stages"][1]["id"];
+    assert_eq!(tenant.get("/api/pipelines").await.expect(200)["items"][0], pipeline);
+    let moved = tenant.post(&format!("{path}/stage"), json!({"stageId": stage})).await.expect(200);
+    assert_eq!(&moved["stageId"], stage);
+    tenant.post(&format!("{path}/stage"), json!({"stageId": stage})).await.expect(200);
+    let moves = tenant.get(&format!("{path}/activities?kind=stage")).await.expect(200);
+    assert_eq!(moves["items"].as_array().unwrap().len(), 1);
+
+    let told = tenant.get("/api/events?limit=100&sort=occurredAt").await;
+    if told.status == 200 {
+        let events = told.expect(200)["items"].clone();
+        let kinds: Vec<&str> =
+            events.as_array().unwrap().iter().map(|event| event["type"].as_str().unwrap()).collect();
+        assert_eq!(kinds, ["lead.created", "lead.tagAdded", "lead.tagRemoved", "lead.stageChanged"]);
+    }
+}
+
+#[tokio::test]
+async fn a_task_is_done_and_an_entry_is_deleted() {
+    let tenant = Tenant::new().await;
+    let lead = tenant.lead(json!({})).await;
+    let task = json!({"kind": "task", "title": "Call back", "dueAt": "2026-03-01T09:00:00Z"});
+    let task = tenant.post(&format!("{}/activities", path(&lead)), task).await.expect(201);
+    let path = format!("/api/activities/{}", task["id"].as_str().unwrap());
+    let done = json!({"doneAt": "2026-03-01T10:00:00Z", "dueAt": null});
+    let done = tenant.patch(&path, done).await.expect(200);
+    assert_eq!(
+        (&done["doneAt"], &done["dueAt"], &done["title"]),
+        (&json!("2026-03-01T10:00:00Z"), &Value::Null, &task["title"])
+    );
+    tenant.patch(&path, json!({"occurredAt": null})).await.expect_invalid("/occurredAt", "required");
+    tenant.delete(&path).await.expect(204);
+    tenant.delete(&path).await.expect_problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn consents_are_a_ledger() {
+    let tenant = Tenant::new().await;
+    let given =
+        json!([{"channel": "email", "purpose": "marketing", "state": "granted", "proof": {"text": "Yes"}}]);
+    let path = format!("{}/consents", path(&tenant.lead(json!({"consents": given})).await));
+    let revoked = json!({"channel": "email", "purpose": "marketing", "state": "revoked"});
+    tenant.post(&path, revoked).await.expect(201);
+    tenant.post(&path, json!({"purpose": "health", "state": "granted"})).await.expect(201);
+    tenant
+        .post(&path, json!({"purpose": "marketing", "state": "granted"}))
+        .await
+        .expect_invalid("/channel", "required");
+    let ledger = tenant.get(&format!("{path}?purpose=marketing&include=total")).await.expect(200);
+    let states: Vec<&Value> =
+        ledger["items"].as_array().unwrap().iter().map(|entry| &entry["state"]).collect();
+    assert_eq!((states, &ledger["total"]), (vec![&json!("revoked"), &json!("granted")], &json!(2)));
+}
+
+fn values(items: &Value) -> Vec<(String, bool)> {
+    let pair =
+        |item: &Value| (item["value"].as_str().unwrap().to_owned(), item["isPrimary"].as_bool().unwrap());
+    items.as_array().unwrap().iter().map(pair).collect()
+}
