@@ -48,7 +48,12 @@ impl Neighbour {
         neighbour.add_receipt().await;
         let endpoint = json!({"url": "https://example.com/$", "events": ["*"], "description": "$"});
         neighbour.add("endpoint", "/api/webhook-endpoints", endpoint).await;
-        neighbour.add_finance().await;
+        let lead = neighbour.id("lead");
+        let metric = json!({"leadId": lead, "type": "steps", "value": 7, "unit": "count", "note": "$",
+            "startAt": "2026-01-01T08:00:00Z"});
+        neighbour.add("metric", "/api/wellness/metrics", metric).await;
+        let goal = json!({"leadId": lead, "type": "steps", "target": 9, "title": "$"});
+        neighbour.add("goal", "/api/wellness/goals", goal).await;
         neighbour
     }
 

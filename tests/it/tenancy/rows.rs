@@ -187,7 +187,29 @@ const FINANCE: &[Row] = &[
     row("check_integrity", &[], ""),
 ];
 
-const WELLNESS: &[Row] = &[];
+const WELLNESS: &[Row] = &[
+    row("list_metric_types", &[], ""),
+    row("get_wellness_summary", &[], ""),
+    row("list_metrics", &[], ""),
+    row(
+        "create_metric",
+        &[],
+        r#"{"leadId":"$lead","type":"steps","value":1,"unit":"count","startAt":"2026-01-01T08:00:00Z"}"#,
+    ),
+    row(
+        "create_metrics",
+        &[],
+        r#"{"items":[{"leadId":"$lead","type":"steps","value":1,"unit":"count","startAt":"2026-01-01T08:00:00Z"}]}"#,
+    ),
+    row("get_metric", &["metric"], ""),
+    row("update_metric", &["metric"], r#"{"value":1}"#),
+    row("delete_metric", &["metric"], ""),
+    row("list_goals", &[], ""),
+    row("create_goal", &[], r#"{"leadId":"$lead","type":"steps","target":1}"#),
+    row("get_goal", &["goal"], ""),
+    row("update_goal", &["goal"], r#"{"target":1}"#),
+    row("delete_goal", &["goal"], ""),
+];
 
 const WEBHOOKS: &[Row] = &[
     row("list_events", &[], ""),
@@ -211,4 +233,15 @@ const WEBHOOKS: &[Row] = &[
     row("test_webhook_endpoint", &["endpoint"], ""),
 ];
 
-const ANALYTICS: &[Row] = &[];
+const ANALYTICS: &[Row] = &[
+    row("list_cta_events", &[], ""),
+    row(
+        "record_cta",
+        &[],
+        r#"{"eventId":"foreign","surface":"page","ctaId":"button","kind":"click","leadId":"$lead"}"#,
+    ),
+    row("get_cta_summary", &[], ""),
+    row("get_cta_funnel", &[], ""),
+    row("export_cta_events", &[], ""),
+    row("get_overview", &[], ""),
+];
