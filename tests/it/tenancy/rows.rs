@@ -132,7 +132,26 @@ const MESSAGES: &[Row] = &[
     row("read_notifications", &[], "{}"),
 ];
 
-const AUTOMATIONS: &[Row] = &[];
+const AUTOMATIONS: &[Row] = &[
+    row("list_automations", &[], ""),
+    row("create_automation", &[], r#"{"name":"New","trigger":{"type":"manual"},"steps":[{"id":"end","type":"exit"}]}"#),
+    row("get_automation", &["automation"], ""),
+    row("update_automation", &["automation"], r#"{"name":"Changed"}"#),
+    row("delete_automation", &["automation"], ""),
+    row("validate_automation", &["automation"], ""),
+    row("publish_automation", &["automation"], "{}"),
+    row("pause_automation", &["automation"], "{}"),
+    row("resume_automation", &["automation"], "{}"),
+    row("execute_automation", &["automation"], r#"{"leadIds":["$lead"]}"#),
+    row("list_automation_versions", &["automation"], ""),
+    row("get_automation_stats", &["automation"], ""),
+    row("list_runs_of_automation", &["automation"], ""),
+    row("get_automation_catalog", &[], ""),
+    query("list_runs", "automationId=$id", "automation"),
+    row("get_run", &["run"], ""),
+    row("cancel_run", &["run"], "{}"),
+    row("retry_run", &["run"], "{}"),
+];
 
 const FINANCE: &[Row] = &[
     row("calculate_totals", &[], r#"{"lines":[{"itemId":"$item","quantity":"1","taxRateIds":["$tax"]}]}"#),
