@@ -12,10 +12,15 @@
     reason = "a test that meets what it did not expect has failed, and says where"
 )]
 
+mod analytics;
 mod auth;
+mod automations;
 mod contract;
+mod finance;
 mod lambda;
 mod leads;
 mod messages;
 mod support;
 mod tenancy;
+mod webhooks;
+mod wellness;

@@ -134,9 +134,82 @@ const MESSAGES: &[Row] = &[
 
 const AUTOMATIONS: &[Row] = &[];
 
-const FINANCE: &[Row] = &[];
+const FINANCE: &[Row] = &[
+    row("calculate_totals", &[], r#"{"lines":[{"itemId":"$item","quantity":"1","taxRateIds":["$tax"]}]}"#),
+    row("list_tax_rates", &[], ""),
+    row("create_tax_rate", &[], r#"{"name":"VAT","rate":"19"}"#),
+    row("get_tax_rate", &["tax"], ""),
+    row("update_tax_rate", &["tax"], r#"{"name":"Changed"}"#),
+    row("delete_tax_rate", &["tax"], ""),
+    row("list_catalog_items", &[], ""),
+    row("create_catalog_item", &[], r#"{"name":"Foreign","unitPrice":100,"taxRateIds":["$tax"]}"#),
+    row("get_catalog_item", &["item"], ""),
+    row("update_catalog_item", &["item"], r#"{"name":"Changed"}"#),
+    row("delete_catalog_item", &["item"], ""),
+    row("list_invoices", &[], ""),
+    row(
+        "create_invoice",
+        &[],
+        r#"{"leadId":"$lead","lines":[{"description":"Foreign","quantity":"1","unitPrice":100}]}"#,
+    ),
+    row("get_invoice", &["invoice"], ""),
+    row("update_invoice", &["draft"], r#"{"memo":"Changed"}"#),
+    row("delete_invoice", &["draft"], ""),
+    row("finalize_invoice", &["draft"], ""),
+    row("void_invoice", &["invoice"], ""),
+    row("create_credit_note", &["invoice"], r#"{"lines":[{"lineId":"$invoiceLine","quantity":"1"}]}"#),
+    row("pay_invoice", &["invoice"], r#"{"amount":100,"tender":"cash"}"#),
+    row("list_payments", &[], ""),
+    row("create_payment", &[], r#"{"leadId":"$lead","amount":100,"tender":"cash"}"#),
+    row("get_payment", &["payment"], ""),
+    row("refund_payment", &["payment"], r#"{"amount":100}"#),
+    row("allocate_payment", &["payment"], r#"{"allocations":[{"invoiceId":"$invoice","amount":100}]}"#),
+    row("list_shifts", &[], ""),
+    row("open_shift", &[], r#"{"registerKey":"front","openFloat":0}"#),
+    row("get_shift", &["shift"], ""),
+    row("create_movement", &["shift"], r#"{"kind":"paidIn","amount":100}"#),
+    row("end_shift", &["shift"], ""),
+    row("close_shift", &["shift"], r#"{"countedCash":0}"#),
+    row("list_sales", &[], ""),
+    row(
+        "create_sale",
+        &[],
+        r#"{"shiftId":"$shift","lines":[{"description":"Foreign","quantity":"1","unitPrice":100}],"tenders":[{"tender":"cash","amount":100}]}"#,
+    ),
+    row("get_sale", &["sale"], ""),
+    row("get_receipt", &["sale"], ""),
+    row("return_sale", &["sale"], r#"{"lines":[{"lineId":"$saleLine","quantity":"1"}]}"#),
+    row("get_takings", &[], ""),
+    row("get_revenue", &[], ""),
+    row("get_taxes", &[], ""),
+    row("get_aging", &[], ""),
+    row("list_ledger", &[], ""),
+    row("check_integrity", &[], ""),
+];
 
-const WELLNESS: &[Row] = &[];
+const WELLNESS: &[Row] = &[
+    row("list_metric_types", &[], ""),
+    row("get_wellness_summary", &[], ""),
+    row("list_metrics", &[], ""),
+    row(
+        "create_metric",
+        &[],
+        r#"{"leadId":"$lead","type":"steps","value":1,"unit":"count","startAt":"2026-01-01T08:00:00Z"}"#,
+    ),
+    row(
+        "create_metrics",
+        &[],
+        r#"{"items":[{"leadId":"$lead","type":"steps","value":1,"unit":"count","startAt":"2026-01-01T08:00:00Z"}]}"#,
+    ),
+    row("get_metric", &["metric"], ""),
+    row("update_metric", &["metric"], r#"{"value":1}"#),
+    row("delete_metric", &["metric"], ""),
+    row("list_goals", &[], ""),
+    row("create_goal", &[], r#"{"leadId":"$lead","type":"steps","target":1}"#),
+    row("get_goal", &["goal"], ""),
+    row("update_goal", &["goal"], r#"{"target":1}"#),
+    row("delete_goal", &["goal"], ""),
+];
 
 const WEBHOOKS: &[Row] = &[
     row("list_events", &[], ""),
@@ -160,4 +233,15 @@ const WEBHOOKS: &[Row] = &[
     row("test_webhook_endpoint", &["endpoint"], ""),
 ];
 
-const ANALYTICS: &[Row] = &[];
+const ANALYTICS: &[Row] = &[
+    row("list_cta_events", &[], ""),
+    row(
+        "record_cta",
+        &[],
+        r#"{"eventId":"foreign","surface":"page","ctaId":"button","kind":"click","leadId":"$lead"}"#,
+    ),
+    row("get_cta_summary", &[], ""),
+    row("get_cta_funnel", &[], ""),
+    row("export_cta_events", &[], ""),
+    row("get_overview", &[], ""),
+];
