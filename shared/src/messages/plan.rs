@@ -58,8 +58,6 @@ pub struct PlannedMessage {
     pub dedupe_key: String,
     /// The account to send through; the channel's default when left out.
     pub connection: Option<Uuid>,
-    /// The one answer to STOP, which may go out although its address is on the list.
-    pub answers_keyword: bool,
 }
 
 impl PlannedMessage {
@@ -82,7 +80,6 @@ impl PlannedMessage {
             retry_of: None,
             dedupe_key,
             connection: None,
-            answers_keyword: false,
         }
     }
 }
@@ -165,6 +162,11 @@ pub async fn preflight(
     Ok(messages.iter().zip(&recipients).map(|(message, recipient)| rule(now, message, recipient)).collect())
 }
 
+/// Whether a key is that of the one answer to STOP, which may go out although its address is on the list by now.
+pub(super) fn answers_keyword(dedupe_key: &str) -> bool {
+    dedupe_key.starts_with("keyword:")
+}
+
 fn rule(now: DateTime<Utc>, message: &PlannedMessage, recipient: &facts::Recipient) -> Ruling {
     judge::judge(&Case {
         now,
@@ -173,8 +175,8 @@ fn rule(now: DateTime<Utc>, message: &PlannedMessage, recipient: &facts::Recipie
         purpose: message.purpose,
         has_address: recipient.address.is_some(),
         person_gone: recipient.gone,
-        suppression: recipient.suppression.as_deref().filter(|_| !message.answers_keyword),
-        consent: recipient.consent.as_deref().filter(|_| !message.answers_keyword),
+        suppression: recipient.suppression.as_deref().filter(|_| !answers_keyword(&message.dedupe_key)),
+        consent: recipient.consent.as_deref().filter(|_| !answers_keyword(&message.dedupe_key)),
         connection: recipient.connection,
         zone: recipient.zone,
         quiet: recipient.quiet,

@@ -229,7 +229,6 @@ async fn obey(
         key,
     );
     answer.to = Some(inbound.from.clone());
-    answer.answers_keyword = true;
     plan(tx, hasher, now, vec![answer]).await?;
     Ok(())
 }

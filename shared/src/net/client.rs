@@ -242,7 +242,10 @@ impl Resolve for Guarded {
 mod tests {
     use std::collections::HashMap;
 
-    use tokio::{io::AsyncWriteExt, net::TcpListener};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
 
     use super::*;
     use crate::config::Needs;
@@ -310,6 +313,9 @@ mod tests {
         let target = format!("http://{}/", listener.local_addr().unwrap());
         let server = async {
             let (mut socket, _) = listener.accept().await.unwrap();
+            // Closing with the request unread would reset the connection.
+            let mut request = [0; 1024];
+            assert!(socket.read(&mut request).await.unwrap() > 0);
             let head = "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\nretry-after: 7\r\ncontent-length: 90000\r\n\r\n";
             socket.write_all(head.as_bytes()).await.unwrap();
             let _ = socket.write_all(&vec![b'x'; 90_000]).await;

@@ -15,7 +15,7 @@ use crate::{
     app::App,
     crypto::{AddressHasher, Purpose as Sealed},
     db::{DbError, DbResult, TenantTx},
-    messages::{Channel, ConnectionState, Purpose, unsubscribe},
+    messages::{Channel, ConnectionState, Purpose, plan::answers_keyword, unsubscribe},
     private::Private,
     providers::{Account, Capability, Outgoing, Provider},
     queue::Hint,
@@ -171,8 +171,7 @@ async fn suppression(
     claimed: &Claimed,
     job: &Job,
 ) -> DbResult<Option<String>> {
-    // The one answer to STOP goes to an address that STOP has just put on the list.
-    if claimed.dedupe_key.as_deref().is_some_and(|key| key.starts_with("keyword:")) {
+    if claimed.dedupe_key.as_deref().is_some_and(answers_keyword) {
         return Ok(None);
     }
     let kind = job.outgoing.channel.address_kind();
