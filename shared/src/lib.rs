@@ -27,6 +27,7 @@ pub mod leads;
 pub mod logging;
 pub mod messages;
 pub mod net;
+pub mod nightly;
 pub mod notifications;
 pub mod private;
 pub mod providers;

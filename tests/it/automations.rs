@@ -302,7 +302,7 @@ async fn automations_that_trigger_each_other_end_visibly() {
 #[tokio::test]
 async fn a_run_whose_writes_are_refused_fails_alone() {
     let tenant = Tenant::new().await;
-    let (pipeline, stage) = (uuid::Uuid::now_v7(), uuid::Uuid::now_v7());
+    let (pipeline, stage) = (shared::ids::new_id(), shared::ids::new_id());
     let scoped = |sql: String| format!("begin; set local app.tenant_id = '{}'; {sql}; commit;", tenant.id);
     let id = &tenant.id;
     stack().execute("wellspring", &scoped(format!(

@@ -4,11 +4,12 @@ mod bin;
 mod changes;
 mod lists;
 mod plans;
+mod scopes;
 mod upserts;
 
 use serde_json::{Value, json};
 
-use crate::support::{Client, Tenant, unique_email};
+use crate::support::{Client, Tenant, tenant::unique_email};
 
 #[tokio::test]
 async fn an_email_is_unique_within_a_tenant_only() {

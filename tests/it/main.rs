@@ -14,10 +14,13 @@
 
 mod analytics;
 mod auth;
+mod automations;
 mod contract;
+mod finance;
 mod lambda;
 mod leads;
 mod messages;
 mod support;
 mod tenancy;
+mod webhooks;
 mod wellness;

@@ -5,10 +5,13 @@ use shared::{
     auth::{ManageFinance, ReadFinance},
     db::OnConstraint,
     finance::catalog::{
-        CatalogFilter, CatalogItem, CatalogItemPatch, NewCatalogItem, archive_item, count_tax_rates, find_item, insert_item,
-        list_items as list, update_item as update,
+        CatalogFilter, CatalogItem, CatalogItemPatch, NewCatalogItem, archive_item, count_tax_rates,
+        find_item, insert_item, list_items as list, update_item as update,
     },
-    http::{ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid, Versioned},
+    http::{
+        ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid,
+        Versioned,
+    },
 };
 use uuid::Uuid;
 

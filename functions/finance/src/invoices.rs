@@ -4,10 +4,13 @@ use axum::Json;
 use shared::{
     auth::{ManageFinance, ReadFinance, WriteFinance},
     finance::invoices::{
-        Invoice, InvoiceFilter, InvoicePatch, NewCreditNote, NewInvoice, credit_invoice, delete_draft, emit_finalized, finalize,
-        find_invoice, insert_draft, list_invoices as list, update_draft, void,
+        Invoice, InvoiceFilter, InvoicePatch, NewCreditNote, NewInvoice, credit_invoice, delete_draft,
+        emit_finalized, finalize, find_invoice, insert_draft, list_invoices as list, update_draft, void,
     },
-    http::{ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid, Versioned},
+    http::{
+        ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid,
+        Versioned,
+    },
 };
 
 /// Documents, newest first; invoices unless `kind` says otherwise.

@@ -4,8 +4,9 @@ use axum::Json;
 use shared::{
     auth::{ManageFinance, WriteFinance},
     finance::payments::{
-        AllocationRequest, InvoicePayment, NewPayment, Payment, PaymentFilter, RefundRequest, allocate, emit_received,
-        emit_refunded, find_payment, list_payments as list, pay_invoice as pay, receive, refund,
+        AllocationRequest, InvoicePayment, NewPayment, Payment, PaymentFilter, RefundRequest, allocate,
+        emit_received, emit_refunded, find_payment, list_payments as list, pay_invoice as pay, receive,
+        refund,
     },
     http::{ApiResult, Created, Cx, ListQuery, Page, PathId, Problem, QueryString, Valid, Versioned},
 };

@@ -3,7 +3,10 @@
 use axum::Json;
 use shared::{
     auth::WriteFinance,
-    finance::pos::{NewReturn, NewSale, Sale, SaleFilter, Sold, find_sale, list_sales as list, return_sale as take_back, sell},
+    finance::pos::{
+        NewReturn, NewSale, Sale, SaleFilter, Sold, find_sale, list_sales as list, return_sale as take_back,
+        sell,
+    },
     http::{ApiResult, Created, Cx, ListQuery, Page, PathId, Problem, QueryString, Valid},
 };
 

@@ -4,8 +4,8 @@ use axum::Json;
 use shared::{
     auth::{ManageFinance, WriteFinance},
     finance::pos::{
-        CloseShift, Movement, NewMovement, NewShift, Shift, ShiftDetail, ShiftFilter, close_shift as close, end_shift as end,
-        find_shift, insert_movement, list_shifts as list, open_shift as open,
+        CloseShift, Movement, NewMovement, NewShift, Shift, ShiftDetail, ShiftFilter, close_shift as close,
+        end_shift as end, find_shift, insert_movement, list_shifts as list, open_shift as open,
     },
     http::{ApiResult, Created, Cx, ListQuery, Page, PathId, Problem, QueryString, Valid, Versioned},
 };

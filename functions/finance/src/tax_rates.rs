@@ -7,7 +7,10 @@ use shared::{
         NewTaxRate, TaxRate, TaxRateFilter, TaxRatePatch, archive_tax_rate, find_tax_rate, insert_tax_rate,
         list_tax_rates as list, update_tax_rate as update,
     },
-    http::{ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid, Versioned},
+    http::{
+        ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid,
+        Versioned,
+    },
 };
 
 /// Tax rates, newest first.
@@ -52,7 +55,9 @@ pub(crate) async fn update_tax_rate(
 ) -> ApiResult {
     let found = find_tax_rate(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
     seen.require(found.version)?;
-    let rate = update(&mut cx.tx, id, found.version, &patch).await?.ok_or_else(super::invoices::changed_meanwhile)?;
+    let rate = update(&mut cx.tx, id, found.version, &patch)
+        .await?
+        .ok_or_else(super::invoices::changed_meanwhile)?;
     cx.commit(Versioned { version: rate.version, answer: Json(rate) }).await
 }
 
@@ -60,7 +65,11 @@ pub(crate) async fn update_tax_rate(
 #[utoipa::path(delete, path = "/api/finance/tax-rates/{id}", operation_id = "delete_tax_rate", tag = "finance",
     extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 204)))]
-pub(crate) async fn delete_tax_rate(mut cx: Cx<ManageFinance>, PathId(id): PathId, seen: IfMatch) -> ApiResult {
+pub(crate) async fn delete_tax_rate(
+    mut cx: Cx<ManageFinance>,
+    PathId(id): PathId,
+    seen: IfMatch,
+) -> ApiResult {
     let found = find_tax_rate(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
     seen.require(found.version)?;
     let now = cx.now();

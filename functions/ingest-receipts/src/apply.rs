@@ -47,7 +47,12 @@ pub(crate) struct Ingest<'a> {
 }
 
 impl<'a> Ingest<'a> {
-    pub(crate) const fn new(app: &'a App, tx: &'a mut TenantTx, receipt: &'a Claimed, now: DateTime<Utc>) -> Self {
+    pub(crate) const fn new(
+        app: &'a App,
+        tx: &'a mut TenantTx,
+        receipt: &'a Claimed,
+        now: DateTime<Utc>,
+    ) -> Self {
         Self { app, tx, receipt, now, person: None, events: Vec::new() }
     }
 

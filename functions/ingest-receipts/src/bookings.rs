@@ -4,7 +4,7 @@ use serde_json::to_value;
 use shared::{
     private::Private,
     webhooks::{
-        normalise::{Booking, Canonical, Cancellation},
+        normalise::{Booking, Cancellation, Canonical},
         receipts::{self, Record},
     },
 };
@@ -16,7 +16,11 @@ use crate::{
 
 impl Ingest<'_> {
     /// Somebody booked.
-    pub(crate) async fn take_booking(&mut self, canonical: &Canonical, booking: &Booking) -> Result<(), Failed> {
+    pub(crate) async fn take_booking(
+        &mut self,
+        canonical: &Canonical,
+        booking: &Booking,
+    ) -> Result<(), Failed> {
         let who = Who {
             identity: Some(&booking.lead.identity),
             first_name: booking.lead.first_name.as_deref(),

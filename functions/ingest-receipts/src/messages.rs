@@ -37,7 +37,10 @@ impl Ingest<'_> {
             ..Who::default()
         };
         let Some(lead) = self.meet(canonical, who).await? else {
-            return Err(Failed::element("unusable_sender", "the sender has no address that could be answered"));
+            return Err(Failed::element(
+                "unusable_sender",
+                "the sender has no address that could be answered",
+            ));
         };
         let inbound = Inbound {
             lead_id: lead.id,
@@ -60,7 +63,11 @@ impl Ingest<'_> {
     }
 
     /// A message of ours went a step further.
-    pub(crate) async fn take_report(&mut self, canonical: &Canonical, report: &MessageStatus) -> Result<(), Failed> {
+    pub(crate) async fn take_report(
+        &mut self,
+        canonical: &Canonical,
+        report: &MessageStatus,
+    ) -> Result<(), Failed> {
         let update = StatusUpdate {
             provider: self.sender(),
             provider_ref: report.provider_ref.clone(),

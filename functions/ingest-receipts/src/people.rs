@@ -46,8 +46,15 @@ impl Ingest<'_> {
             first_touch: who.touch,
             ..NewLead::default()
         };
-        let (lead, outcome) =
-            leads::upsert(self.tx, self.now, new, &identities, ("system", Some(self.receipt.id)), Known::Fill).await?;
+        let (lead, outcome) = leads::upsert(
+            self.tx,
+            self.now,
+            new,
+            &identities,
+            ("system", Some(self.receipt.id)),
+            Known::Fill,
+        )
+        .await?;
         match outcome {
             Upserted::Created => {
                 let key = self.key(canonical, "lead.created");
@@ -79,7 +86,11 @@ impl Ingest<'_> {
     }
 
     /// Somebody left their details.
-    pub(crate) async fn capture(&mut self, canonical: &Canonical, captured: &LeadCaptured) -> Result<(), Failed> {
+    pub(crate) async fn capture(
+        &mut self,
+        canonical: &Canonical,
+        captured: &LeadCaptured,
+    ) -> Result<(), Failed> {
         let details = self.details(captured);
         let who = who(captured, &details, self.touch(canonical, captured));
         let Some(lead) = self.meet(canonical, who).await? else {
@@ -161,7 +172,11 @@ impl Ingest<'_> {
             ("ctaId", json!(captured.cta_id)),
             ("visitorId", json!(captured.visitor_id)),
         ];
-        given.into_iter().filter(|(_, value)| !is_empty(value)).map(|(name, value)| (name.to_owned(), value)).collect()
+        given
+            .into_iter()
+            .filter(|(_, value)| !is_empty(value))
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
     }
 }
 
@@ -239,7 +254,11 @@ mod tests {
 
     #[test]
     fn sources_become_words() {
-        for (text, word) in [("Facebook Ads", "facebook-ads"), (" Instagram ", "instagram"), ("Mund-zu-Mund!", "mund-zu-mund")] {
+        for (text, word) in [
+            ("Facebook Ads", "facebook-ads"),
+            (" Instagram ", "instagram"),
+            ("Mund-zu-Mund!", "mund-zu-mund"),
+        ] {
             assert_eq!(source_word(text).unwrap().as_str(), word);
         }
         assert_eq!(source_word("…"), None);

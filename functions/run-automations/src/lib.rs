@@ -4,6 +4,7 @@
 //! as the work that they announce. What the engine promises is in `shared::automations::engine`; here is only the order of things:
 //! claim, commit; progress, commit; make the requests that were marked; settle each.
 
+mod finished;
 mod requests;
 
 use std::time::{Duration, Instant};
@@ -26,6 +27,9 @@ const TIME: Duration = Duration::from_secs(12);
 /// # Errors
 /// When the runs cannot be read or claimed.
 pub async fn handle(app: &App, hint: &Hint) -> WorkResult {
+    if finished::knows(hint.id) {
+        return Ok(());
+    }
     let began = Instant::now();
     let mut prefer = Some(hint.id);
     while began.elapsed() < TIME {
@@ -72,6 +76,7 @@ async fn attempt(
     let Some(mut tx) = open(app, tenant).await? else { return Ok(Progress::default()) };
     let progress = engine::progress(&mut tx, &hasher, claimed, failure).await?;
     app.queue.nudge(tx.commit().await?).await;
+    finished::remember(&progress.completed);
     Ok(progress)
 }
 

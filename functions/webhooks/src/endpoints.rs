@@ -7,7 +7,8 @@ use shared::{
     auth::{ReadWebhooks, WriteWebhooks},
     clock,
     http::{
-        ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid, Versioned,
+        ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid,
+        Versioned,
     },
     ids::new_id,
     net::OutboundClient,
@@ -116,7 +117,11 @@ pub(crate) async fn delete_webhook_endpoint(
     if_match: IfMatch,
 ) -> ApiResult {
     require_version(&mut cx, id, &if_match).await?;
-    if endpoints::delete(&mut cx.tx, id).await? { cx.commit(NoContent).await } else { Err(Problem::not_found()) }
+    if endpoints::delete(&mut cx.tx, id).await? {
+        cx.commit(NoContent).await
+    } else {
+        Err(Problem::not_found())
+    }
 }
 
 /// Puts a new secret in place; the former one signs as well for a while.
@@ -130,8 +135,9 @@ pub(crate) async fn rotate_webhook_endpoint(
     Valid(rotation): Valid<EndpointRotation>,
 ) -> ApiResult {
     let (secret, sealed) = endpoints::new_secret(app.secret_box(), cx.tx.tenant())?;
-    let endpoint =
-        endpoints::rotate(&mut cx.tx, id, &sealed, rotation.overlap()).await?.ok_or_else(Problem::not_found)?;
+    let endpoint = endpoints::rotate(&mut cx.tx, id, &sealed, rotation.overlap())
+        .await?
+        .ok_or_else(Problem::not_found)?;
     cx.commit(Json(EndpointWithSecret { endpoint, secret: secret.expose().to_owned() })).await
 }
 
@@ -166,7 +172,9 @@ pub(crate) async fn test_webhook_endpoint(
         status: made.status,
         ms: u64::try_from(made.took.as_millis()).unwrap_or(u64::MAX),
         response_excerpt: made.excerpt,
-        error: result.err().map(|refused| TestError { code: refused.failure.code, detail: refused.failure.detail }),
+        error: result
+            .err()
+            .map(|refused| TestError { code: refused.failure.code, detail: refused.failure.detail }),
     }))
 }
 
@@ -176,7 +184,11 @@ fn check_target(app: &App, url: &str) -> ApiResult<()> {
     }
     match OutboundClient::check_target(url, app.config.allow_private_targets) {
         Ok(_) => Ok(()),
-        Err(refused) => Err(Problem::invalid("/url", "target_not_allowed", format!("Deliveries cannot go there: {refused}."))),
+        Err(refused) => Err(Problem::invalid(
+            "/url",
+            "target_not_allowed",
+            format!("Deliveries cannot go there: {refused}."),
+        )),
     }
 }
 

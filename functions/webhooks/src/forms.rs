@@ -85,7 +85,8 @@ mod tests {
 
     #[test]
     fn neighbours_in_one_ipv6_network_share_a_bucket() {
-        let [a, b, c] = ["2001:470:1:2::1", "2001:470:1:2:ffff::9", "2001:470:1:3::1"].map(|text| text.parse().unwrap());
+        let [a, b, c] =
+            ["2001:470:1:2::1", "2001:470:1:2:ffff::9", "2001:470:1:3::1"].map(|text| text.parse().unwrap());
         assert_eq!(household(a), household(b));
         assert_ne!(household(a), household(c));
     }

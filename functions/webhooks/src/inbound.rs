@@ -107,7 +107,11 @@ pub(crate) async fn answer_webhook_challenge(
 ) -> ApiResult {
     let (provider, _tx, grant) = open(&app, address).await?;
     if provider != Provider::Meta {
-        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This route has no such method."));
+        return Err(Problem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "This route has no such method.",
+        ));
     }
     verify::meta::challenge(uri.query().unwrap_or_default(), &grant.settings)
         .map(plain)
@@ -122,7 +126,8 @@ async fn open(
     let Ok(Path((provider, token))) = address else { return Err(Problem::not_found()) };
     let provider: Provider = provider.parse().map_err(|_| Problem::not_found())?;
     let token = OpaqueToken::parse(TokenKind::Webhook, &token).ok_or_else(Problem::not_found)?;
-    let (tx, grant) = app.db.open_webhook_source(provider, &token.hash()).await?.ok_or_else(Problem::not_found)?;
+    let (tx, grant) =
+        app.db.open_webhook_source(provider, &token.hash()).await?.ok_or_else(Problem::not_found)?;
     Ok((provider, tx, grant))
 }
 
@@ -138,11 +143,9 @@ impl Call<'_> {
             .map_err(|refusal| refused(refusal, self.grant.source_id))
     }
 
-    /// Slack asks once, signed like everything else, whether the address answers (docs.slack.dev, `url_verification`).
+    /// Slack asks once, signed like everything else, whether the address answers.
     fn slack_challenge(&self) -> Option<String> {
-        let body = (self.provider == Provider::Slack).then(|| shared::json::parse_without_nul(self.body).ok())??;
-        let asks = body.get("type")?.as_str()? == "url_verification";
-        asks.then(|| body.get("challenge")?.as_str().map(str::to_owned))?
+        (self.provider == Provider::Slack).then(|| verify::slack::challenge(self.body))?
     }
 
     fn answer(&self, receipt_id: Uuid, duplicate: bool) -> Response {
@@ -164,12 +167,24 @@ fn plain(text: String) -> Response {
 fn refused(refusal: Refusal, source: Uuid) -> Problem {
     tracing::warn!(reason = refusal.code(), %source, "delivery refused");
     if refusal == Refusal::Origin {
-        return Problem::new(StatusCode::FORBIDDEN, "origin_not_allowed", "This website may not post to this form.");
+        return Problem::new(
+            StatusCode::FORBIDDEN,
+            "origin_not_allowed",
+            "This website may not post to this form.",
+        );
     }
-    Problem::new(StatusCode::UNAUTHORIZED, "invalid_signature", "The delivery is not signed by the sender of this source.")
+    Problem::new(
+        StatusCode::UNAUTHORIZED,
+        "invalid_signature",
+        "The delivery is not signed by the sender of this source.",
+    )
 }
 
 fn too_many() -> Problem {
-    Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", "Too many forms came from this address; try later.")
-        .retry_after(10)
+    Problem::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "too_many_requests",
+        "Too many forms came from this address; try later.",
+    )
+    .retry_after(10)
 }

@@ -7,7 +7,8 @@ use shared::{
     auth::{ReadWebhooks, WriteWebhooks},
     crypto::{OpaqueToken, TokenKind, random_bytes},
     http::{
-        ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid, Versioned,
+        ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid,
+        Versioned,
     },
     webhooks::{
         Provider,
@@ -66,7 +67,12 @@ pub(crate) async fn create_webhook_source(
     let answer = Created {
         location: format!("/api/webhooks/sources/{}", source.id),
         body: NewlyMadeSource {
-            url: format!("{}/api/webhooks/{}/{}", app.config.public_base_url, source.provider, token.expose()),
+            url: format!(
+                "{}/api/webhooks/{}/{}",
+                app.config.public_base_url,
+                source.provider,
+                token.expose()
+            ),
             token: token.expose().to_owned(),
             secret: secret.map(|secret| secret.clear.expose().to_owned()),
             source,
@@ -113,7 +119,11 @@ pub(crate) async fn delete_webhook_source(
     if_match: IfMatch,
 ) -> ApiResult {
     require_version(&mut cx, id, &if_match).await?;
-    if sources::delete(&mut cx.tx, id).await? { cx.commit(NoContent).await } else { Err(Problem::not_found()) }
+    if sources::delete(&mut cx.tx, id).await? {
+        cx.commit(NoContent).await
+    } else {
+        Err(Problem::not_found())
+    }
 }
 
 /// Puts a new secret in place; the former one is accepted as well for a while.

@@ -162,7 +162,7 @@ impl Check for CatalogItemPatch {
 
 /// What items can be narrowed by.
 #[derive(Clone, Debug, Default, IntoParams)]
-#[into_params(parameter_in = Query)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct CatalogFilter {
     /// Kinds.
     pub kind: Vec<String>,

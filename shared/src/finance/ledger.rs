@@ -227,7 +227,7 @@ pub struct LedgerEntry {
 
 /// What the ledger can be narrowed by.
 #[derive(Clone, Debug, Default, IntoParams)]
-#[into_params(parameter_in = Query)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct LedgerFilter {
     /// Accounts.
     pub account: Vec<String>,

@@ -15,6 +15,7 @@ pub mod invoices;
 pub mod ledger;
 pub mod payments;
 pub mod pos;
+mod priced;
 pub mod pricing;
 pub mod reports;
 pub mod tax_rates;

@@ -17,7 +17,7 @@ use crate::{
 
 /// The time that a report is about.
 #[derive(Clone, Copy, Debug, Default, IntoParams)]
-#[into_params(parameter_in = Query)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct Span {
     /// At or after.
     pub from: Option<DateTime<Utc>>,

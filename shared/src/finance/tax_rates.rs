@@ -79,7 +79,7 @@ impl Check for TaxRatePatch {
 
 /// What tax rates can be narrowed by.
 #[derive(Clone, Debug, Default, IntoParams)]
-#[into_params(parameter_in = Query)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct TaxRateFilter {
     /// Archived ones instead of those in use.
     pub archived: Option<bool>,

@@ -293,8 +293,7 @@ pub async fn update_connection(
     Ok(connection)
 }
 
-/// Removes a connection. Messages that wait for it leave through the sandbox no more than through another account:
-/// they fail, so removal is refused while there are any.
+/// Removes a connection, unless a message still waits for it or for an answer through it.
 ///
 /// # Errors
 /// When the database refuses.

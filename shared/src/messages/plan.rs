@@ -59,7 +59,7 @@ pub struct PlannedMessage {
     /// The account to send through; the channel's default when left out.
     pub connection: Option<Uuid>,
     /// The one answer to STOP, which may go out although its address is on the list.
-    pub(super) answers_keyword: bool,
+    pub answers_keyword: bool,
 }
 
 impl PlannedMessage {
@@ -299,8 +299,12 @@ async fn insert(tx: &mut TenantTx, now: DateTime<Utc>, asks: &[Ask]) -> DbResult
             on conflict (tenant_id, lead_id, channel, thread_key) do update
                set last_message_at = greatest(conversations.last_message_at, excluded.last_message_at),
                    last_outbound_at = greatest(conversations.last_outbound_at, excluded.last_outbound_at),
-                   first_responded_at = case when conversations.first_response_due_at is not null
-                       then coalesce(conversations.first_responded_at, excluded.last_outbound_at) end
+                   first_responded_at = case when conversations.first_response_due_at is not null and exists (
+                       -- An automation's answer is not yet somebody's.
+                       select from fresh f where f.lead_id = excluded.lead_id and f.channel = excluded.channel
+                           and f.thread_key = excluded.thread_key and f.sent_by is not null and f.status <> 'blocked')
+                       then coalesce(conversations.first_responded_at, excluded.last_outbound_at)
+                       else conversations.first_responded_at end
             returning id, lead_id, channel, thread_key
         ), told as (
             insert into messages (tenant_id, id, conversation_id, lead_id, direction, channel, purpose, status,

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::path;
-use crate::support::{Tenant, unique_email};
+use crate::support::{Tenant, tenant::unique_email};
 
 #[tokio::test]
 async fn an_upsert_by_either_identity_leaves_the_primary_one_alone() {

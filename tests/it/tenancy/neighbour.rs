@@ -38,7 +38,9 @@ impl Neighbour {
             )
             .await;
         neighbour.add_message().await;
-        neighbour.add("template", "/api/templates", json!({"name": "$", "channel": "sms", "body": "$"})).await;
+        neighbour
+            .add("template", "/api/templates", json!({"name": "$", "channel": "sms", "body": "$"}))
+            .await;
         let connection = json!({"channel": "whatsapp", "provider": "sandbox", "name": "$"});
         neighbour.add("connection", "/api/connections", connection).await;
         neighbour.add_pipeline().await;
@@ -78,6 +80,26 @@ impl Neighbour {
         self.know("conversation", sending["conversationId"].clone());
     }
 
+    /// A draft, an invoice with a payment, an item with its tax, a shift with a sale.
+    async fn add_finance(&mut self) {
+        self.add("tax", "/api/finance/tax-rates", json!({"name": "$", "rate": "19"})).await;
+        let item = json!({"name": "$", "sku": "$", "unitPrice": 100, "taxRateIds": [self.id("tax")]});
+        self.add("item", "/api/finance/catalog", item).await;
+        let lines = json!([{"description": "$", "quantity": "2", "unitPrice": 500}]);
+        let document = json!({"leadId": self.id("lead"), "lines": lines, "memo": "$"});
+        self.add("draft", "/api/finance/invoices", document.clone()).await;
+        let invoice = self.add("invoice", "/api/finance/invoices", document).await;
+        self.know("invoiceLine", invoice["lines"][0]["id"].clone());
+        let path = format!("/api/finance/invoices/{}", self.id("invoice"));
+        self.tenant.post(&format!("{path}/finalize"), json!({})).await.expect(200);
+        let paid = json!({"amount": 700, "tender": "card", "reference": "$"});
+        self.add("payment", &format!("{path}/payments"), paid).await;
+        self.add("shift", "/api/finance/pos/shifts", json!({"registerKey": "$", "openFloat": 0})).await;
+        let sale = json!({"shiftId": self.id("shift"), "lines": lines, "tenders": [{"tender": "card", "amount": 1000}]});
+        let sale = self.add("sale", "/api/finance/pos/sales", sale).await;
+        self.know("saleLine", sale["receipt"]["lines"][0]["id"].clone());
+    }
+
     async fn add_pipeline(&mut self) {
         let body = json!({"name": "$", "stages": [{"name": "$"}]});
         let pipeline = self.add("pipeline", "/api/pipelines", body).await;
@@ -103,6 +125,8 @@ impl Neighbour {
         let endpoint =
             self.tenant.get(&format!("/api/webhook-endpoints/{}", self.id("endpoint"))).await.expect(200);
         assert_eq!(endpoint["description"], self.canary);
+        let integrity = self.tenant.get("/api/finance/integrity").await.expect(200);
+        assert_eq!(integrity["ok"], true, "{integrity}");
         self.tenant.get("/api/me").await.expect(200);
     }
 

@@ -29,6 +29,8 @@ pub struct Progress {
     pub calls: Vec<Call>,
     /// Whether a run of the batch is due again at once.
     pub again: bool,
+    /// Runs that are completed, which nothing can ever make due again.
+    pub completed: Vec<Uuid>,
 }
 
 /// Moves the claimed runs, each as far as the database alone allows. Nothing is kept unless the caller commits.
@@ -134,7 +136,8 @@ async fn write(
     flush::runs(tx, &sheet.runs).await?;
     hint_wakes(tx, batch, &sheet.runs);
     events::emit(tx, &sheet.events).await?;
-    Ok(Progress { calls, again: sheet.runs.iter().any(|run| run.due_now) })
+    let completed = sheet.runs.iter().filter(|run| run.status == "completed").map(|run| run.id).collect();
+    Ok(Progress { calls, again: sheet.runs.iter().any(|run| run.due_now), completed })
 }
 
 /// A wait that ends soon is hinted with its delay; longer ones are left to the sweep.

@@ -117,8 +117,12 @@ pub(in crate::finance) async fn credit(
     let freed = (reversal.total() - document.balance).max(0);
     let refunds = set_free(tx, now, document, freed, &order).await?;
     let id = write(tx, now, document, &reversal, &order.refund).await?;
-    let note =
-        Allocation { payment_id: None, credit_note_id: Some(id), invoice_id: document.id, amount: reversal.total() };
+    let note = Allocation {
+        payment_id: None,
+        credit_note_id: Some(id),
+        invoice_id: document.id,
+        amount: reversal.total(),
+    };
     settle(tx, now, &[note]).await?;
     move_stock(tx, &reversal.restock).await?;
     Ok(Credited { id, total: reversal.total(), refunds })
@@ -143,7 +147,9 @@ async fn set_free(
     for one in &held {
         let taken = one.amount.min(left);
         left -= taken;
-        if let (true, Some(payment)) = (taken > 0, payments.iter().find(|payment| payment.id == one.payment_id)) {
+        if let (true, Some(payment)) =
+            (taken > 0, payments.iter().find(|payment| payment.id == one.payment_id))
+        {
             let unapply = vec![(document.id, taken)];
             parts.push(RefundPart { payment: payment.clone(), from_credit: 0, unapply });
         }
@@ -157,7 +163,12 @@ async fn set_free(
     }
 }
 
-async fn to_credit(tx: &mut TenantTx, now: DateTime<Utc>, document: Uuid, parts: &[RefundPart]) -> DbResult<()> {
+async fn to_credit(
+    tx: &mut TenantTx,
+    now: DateTime<Utc>,
+    document: Uuid,
+    parts: &[RefundPart],
+) -> DbResult<()> {
     let posting = |payment: &LockedPayment, amount: i64| {
         let about = About {
             lead_id: payment.lead_id,

@@ -117,7 +117,11 @@ pub(super) async fn reverse_lines(
         match part_of_line(line, part.quantity.get(), reversal.rows.len() + 1) {
             Some((row, net, taxes)) => reversal.add(row, net, &taxes),
             None => {
-                errors.add(format!("/lines/{at}/quantity"), "exceeds_quantity", "That is more than is left of the line.");
+                errors.add(
+                    format!("/lines/{at}/quantity"),
+                    "exceeds_quantity",
+                    "That is more than is left of the line.",
+                );
             }
         }
         if let (true, Some(item)) = (part.restock, line.item_id) {
@@ -204,7 +208,13 @@ pub(super) fn reverse_amount(invoice: &Locked, amount: i64, left: &Left) -> Opti
         "taxes": taxes, "tax_rate_ids": taxes.iter().map(|tax| tax.rate_id).collect::<Vec<_>>(),
         "net": net, "tax": tax, "gross": amount, "discount_share": 0,
     });
-    (net >= 0 && invoice.total >= amount).then(|| Reversal { net, tax, rows: vec![row], summary, restock: Vec::new() })
+    (net >= 0 && invoice.total >= amount).then(|| Reversal {
+        net,
+        tax,
+        rows: vec![row],
+        summary,
+        restock: Vec::new(),
+    })
 }
 
 /// What earlier credit notes left of a document.

@@ -6,7 +6,10 @@ use uuid::Uuid;
 use super::{Invoice, NewCreditNote, credit::CreditOrder, credit::credit, find_invoice, lock_one};
 use crate::{
     db::TenantTx,
-    finance::payments::{RefundOrder, emit_refunded, find_payment},
+    finance::{
+        amount::PositiveAmount,
+        payments::{RefundOrder, emit_refunded, find_payment},
+    },
     http::Problem,
     values::Line,
 };
@@ -25,7 +28,7 @@ pub async fn credit_invoice(
     let document = lock_one(tx, invoice).await?.ok_or_else(Problem::not_found)?;
     document.require_payable()?;
     let order = CreditOrder {
-        amount: new.amount.map(|amount| amount.get()),
+        amount: new.amount.map(PositiveAmount::get),
         lines: new.lines.as_deref().unwrap_or_default(),
         settle: new.settle,
         refund: RefundOrder {

@@ -28,7 +28,7 @@ const STATUSES: &[&str] = &["draft", "finalized", "partiallyPaid", "paid", "over
 
 /// What documents can be narrowed by.
 #[derive(Clone, Debug, Default, IntoParams)]
-#[into_params(parameter_in = Query)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct InvoiceFilter {
     /// `invoice`, `creditNote`, `receipt`; invoices when left out.
     pub kind: Vec<String>,

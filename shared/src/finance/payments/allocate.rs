@@ -69,8 +69,13 @@ fn check(request: &AllocationRequest, payment: &LockedPayment, invoices: &[Locke
         if invoice.require_payable().is_err() {
             errors.add(pointer("invoiceId"), "not_payable", "Only finalized invoices can be settled.");
         } else if invoice.currency != payment.currency {
-            errors.add(pointer("invoiceId"), "currency_mismatch", "Invoice and payment are in different currencies.");
-        } else if invoice.lead_id.is_some() && payment.lead_id.is_some() && invoice.lead_id != payment.lead_id {
+            errors.add(
+                pointer("invoiceId"),
+                "currency_mismatch",
+                "Invoice and payment are in different currencies.",
+            );
+        } else if invoice.lead_id.is_some() && payment.lead_id.is_some() && invoice.lead_id != payment.lead_id
+        {
             errors.add(pointer("invoiceId"), "other_customer", "The money is another customer's.");
         } else if share.amount.get() > invoice.balance {
             errors.add(pointer("amount"), "exceeds_balance", "That is more than is owed.");

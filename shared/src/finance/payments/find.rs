@@ -17,7 +17,7 @@ use crate::{
 
 /// What payments can be narrowed by.
 #[derive(Clone, Debug, Default, IntoParams)]
-#[into_params(parameter_in = Query)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct PaymentFilter {
     /// `payment`, `refund`.
     pub kind: Vec<String>,
@@ -102,7 +102,9 @@ pub async fn list_payments(tx: &mut TenantTx, query: &ListQuery<PaymentFilter>) 
     push_any(&mut select, "p.shift_id", &query.filter.shift_id);
     push_range(&mut select, "p.received_at", (query.filter.from, query.filter.to));
     if let Some(wanted) = query.filter.unapplied {
-        select.push(" and (p.kind = 'payment' and p.status = 'succeeded' and p.unapplied_amount > 0) = ").push_bind(wanted);
+        select
+            .push(" and (p.kind = 'payment' and p.status = 'succeeded' and p.unapplied_amount > 0) = ")
+            .push_bind(wanted);
     }
     push_page(&mut select, "p", &query.page);
     let rows = select.build_query_as::<Payment>().fetch_all(tx.conn()).await?;

@@ -9,6 +9,7 @@ mod find;
 mod model;
 mod receive;
 mod reconcile;
+mod reconcile_refund;
 mod refund;
 mod store;
 
@@ -17,6 +18,6 @@ pub use find::{PaymentFilter, find_payment, list_payments};
 pub use model::{AllocationRequest, InvoicePayment, NewPayment, Payment, RefundRequest, Share};
 pub use receive::{emit_received, pay_invoice, receive};
 pub use reconcile::{PaymentNews, PaymentNewsKind, Reconciled, reconcile};
-pub use refund::{emit_refunded, refund};
 pub(super) use refund::{RefundOrder, RefundPart, allocations_of, carry_out};
+pub use refund::{emit_refunded, refund};
 pub(super) use store::{Incoming, LockedPayment, insert_payments, lock_payments, spend_credit};

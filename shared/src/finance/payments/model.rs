@@ -164,7 +164,11 @@ impl Check for AllocationRequest {
         }
         for (at, share) in self.allocations.iter().enumerate() {
             if self.allocations.iter().take(at).any(|other| other.invoice_id == share.invoice_id) {
-                errors.add(format!("/allocations/{at}/invoiceId"), "duplicate_value", "Each invoice is named once.");
+                errors.add(
+                    format!("/allocations/{at}/invoiceId"),
+                    "duplicate_value",
+                    "Each invoice is named once.",
+                );
             }
         }
     }

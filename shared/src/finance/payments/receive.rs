@@ -32,7 +32,11 @@ pub async fn pay_invoice(
     let amount = paid.amount.get();
     if paid.tender == Tender::Credit {
         if amount > invoice.balance {
-            return Err(Problem::invalid("/amount", "exceeds_balance", "Credit pays what is owed and not more."));
+            return Err(Problem::invalid(
+                "/amount",
+                "exceeds_balance",
+                "Credit pays what is owed and not more.",
+            ));
         }
         spend_credit(tx, now, invoice.lead_id, &invoice.currency, amount).await?;
     }

@@ -9,9 +9,9 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    Incoming, Payment, RefundOrder, carry_out, find_payment,
+    Incoming, Payment, find_payment,
     receive::take,
-    refund::{lock_for_refund, part_of},
+    reconcile_refund::{refund_what_came_early, refunded},
 };
 use crate::{
     db::{DbResult, TenantTx},
@@ -98,11 +98,11 @@ pub async fn reconcile(tx: &mut TenantTx, now: DateTime<Utc>, news: &PaymentNews
     }
 }
 
-fn best_name(news: &PaymentNews) -> &str {
+pub(super) fn best_name(news: &PaymentNews) -> &str {
     news.payment_intent.as_deref().unwrap_or(&news.provider_ref)
 }
 
-fn names(news: &PaymentNews) -> Vec<String> {
+pub(super) fn names(news: &PaymentNews) -> Vec<String> {
     let mut names = news.refs.clone();
     names.extend([news.provider_ref.clone(), best_name(news).to_owned()]);
     names.sort();
@@ -110,7 +110,7 @@ fn names(news: &PaymentNews) -> Vec<String> {
     names
 }
 
-fn unchanged(known: Option<&Known>) -> Reconciled {
+pub(super) fn unchanged(known: Option<&Known>) -> Reconciled {
     Reconciled {
         payment_id: known.map(|known| known.id),
         invoice_id: known.and_then(|known| known.invoice_id),
@@ -124,9 +124,9 @@ async fn lock_name(tx: &mut TenantTx, news: &PaymentNews) -> DbResult<()> {
     Ok(())
 }
 
-struct Known {
-    id: Uuid,
-    status: String,
+pub(super) struct Known {
+    pub(super) id: Uuid,
+    pub(super) status: String,
     lead_id: Option<Uuid>,
     invoice_id: Option<Uuid>,
     currency: String,
@@ -167,16 +167,24 @@ async fn received(
             }
             let id = record(tx, now, news, invoice.as_ref()).await?;
             refund_what_came_early(tx, now, news, id).await?;
-            Ok(Reconciled { payment_id: Some(id), invoice_id: invoice.map(|invoice| invoice.id), changed: true })
+            Ok(Reconciled {
+                payment_id: Some(id),
+                invoice_id: invoice.map(|invoice| invoice.id),
+                changed: true,
+            })
         }
     }
 }
 
 /// A failed try moved no money; the payment that succeeds takes its name.
 async fn remove_try(tx: &mut TenantTx, id: Uuid) -> DbResult<()> {
-    sqlx::query!("delete from payments where tenant_id = $1 and id = $2 and status <> 'succeeded'", tx.tenant(), id)
-        .execute(tx.conn())
-        .await?;
+    sqlx::query!(
+        "delete from payments where tenant_id = $1 and id = $2 and status <> 'succeeded'",
+        tx.tenant(),
+        id
+    )
+    .execute(tx.conn())
+    .await?;
     Ok(())
 }
 
@@ -194,7 +202,12 @@ fn settleable<'i>(invoice: Option<&'i Locked>, currency: &str) -> Option<&'i Loc
     invoice.filter(|invoice| invoice.require_payable().is_ok() && invoice.currency == currency)
 }
 
-async fn record(tx: &mut TenantTx, now: DateTime<Utc>, news: &PaymentNews, invoice: Option<&Locked>) -> DbResult<Uuid> {
+async fn record(
+    tx: &mut TenantTx,
+    now: DateTime<Utc>,
+    news: &PaymentNews,
+    invoice: Option<&Locked>,
+) -> DbResult<Uuid> {
     let incoming = incoming(news, invoice);
     take(tx, now, &incoming, settleable(invoice, &news.currency)).await?;
     tell(tx, news, EventKind::PaymentReceived, incoming.id, format!("received:{}", best_name(news))).await?;
@@ -268,130 +281,13 @@ async fn failed(
     Ok(Reconciled { payment_id: Some(tried.id), invoice_id: tried.invoice_id, changed: true })
 }
 
-async fn refunded(
+pub(super) async fn tell(
     tx: &mut TenantTx,
-    now: DateTime<Utc>,
     news: &PaymentNews,
-    known: Option<Known>,
-    refund_ref: Option<&str>,
-    total: Option<i64>,
-) -> DbResult<Reconciled> {
-    let name = refund_name(news, refund_ref, total);
-    match known {
-        Some(known) if known.status == "succeeded" => {
-            let changed = give_back(tx, now, news, known.id, &name, (news.amount, total)).await?;
-            Ok(Reconciled { changed, ..unchanged(Some(&known)) })
-        }
-        known => {
-            let kept = keep_for_later(tx, now, news, &name, total).await?;
-            Ok(Reconciled { changed: kept, ..unchanged(known.as_ref()) })
-        }
-    }
-}
-
-/// The provider's name for the refund; else the total that it reached, which is as good a name.
-fn refund_name(news: &PaymentNews, refund_ref: Option<&str>, total: Option<i64>) -> String {
-    match refund_ref {
-        Some(name) => name.to_owned(),
-        None => format!("{}#refunded:{}", best_name(news), total.unwrap_or(news.amount)),
-    }
-}
-
-/// With a total, what is missing up to it; without one, the amount unless a refund of this name is known.
-async fn give_back(
-    tx: &mut TenantTx,
-    now: DateTime<Utc>,
-    news: &PaymentNews,
+    kind: EventKind,
     payment: Uuid,
-    name: &str,
-    (amount, total): (i64, Option<i64>),
-) -> DbResult<bool> {
-    let Some((payment, held)) = lock_for_refund(tx, payment).await? else { return Ok(false) };
-    let taken = sqlx::query_scalar!(
-        r#"select exists (select from payments where tenant_id = $1 and provider = $2 and provider_ref = $3) as "taken!""#,
-        tx.tenant(),
-        news.provider,
-        name,
-    )
-    .fetch_one(tx.conn())
-    .await?;
-    let missing = match total {
-        Some(total) => total - payment.refunded,
-        None if taken => 0,
-        None => amount,
-    };
-    let missing = missing.min(payment.amount - payment.refunded);
-    if missing <= 0 {
-        return Ok(false);
-    }
-    // Several refunds can come with one name when the provider sends only the latest: the first keeps it.
-    let provider_ref = if taken { format!("{name}#{}", payment.refunded + missing) } else { name.to_owned() };
-    let order = RefundOrder {
-        provider: Some(news.provider),
-        provider_ref: Some(provider_ref.clone()),
-        reason: Some("refunded at the provider".to_owned()),
-        ..RefundOrder::by(None)
-    };
-    for refund in carry_out(tx, now, &[part_of(payment, &held, missing)], &order).await? {
-        tell(tx, news, EventKind::PaymentRefunded, refund, format!("refunded:{provider_ref}")).await?;
-    }
-    Ok(true)
-}
-
-/// The refund came before its payment: it waits as a pending row that moves no money, found by the payment's name in
-/// `reference`. `reason` says whether its amount is a total.
-async fn keep_for_later(
-    tx: &mut TenantTx,
-    now: DateTime<Utc>,
-    news: &PaymentNews,
-    name: &str,
-    total: Option<i64>,
-) -> DbResult<bool> {
-    let amount = total.unwrap_or(news.amount);
-    if amount <= 0 {
-        return Ok(false);
-    }
-    let kept = sqlx::query!(
-        "insert into payments (tenant_id, id, kind, status, tender, amount, currency, reference, reason, provider, provider_ref,
-                               received_at, created_at, updated_at)
-         values ($1, $2, 'refund', 'pending', 'card', $3, $4, $5, $6, $7, $8, $9, $10, $10)
-         on conflict (tenant_id, provider, provider_ref) do nothing",
-        tx.tenant(),
-        crate::ids::new_id(),
-        amount,
-        news.currency,
-        best_name(news),
-        if total.is_some() { "total" } else { "part" },
-        news.provider,
-        name,
-        news.occurred_at,
-        now,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(kept.rows_affected() == 1)
-}
-
-async fn refund_what_came_early(tx: &mut TenantTx, now: DateTime<Utc>, news: &PaymentNews, payment: Uuid) -> DbResult<()> {
-    let early = sqlx::query!(
-        r#"delete from payments
-            where tenant_id = $1 and provider = $2 and kind = 'refund' and status = 'pending' and reference = any($3)
-           returning amount, reason as "reason!", provider_ref as "name!""#,
-        tx.tenant(),
-        news.provider,
-        &names(news),
-    )
-    .fetch_all(tx.conn())
-    .await?;
-    // As many as the provider told before the payment: one, as a rule.
-    for refund in early {
-        let total = (refund.reason == "total").then_some(refund.amount);
-        give_back(tx, now, news, payment, &refund.name, (refund.amount, total)).await?;
-    }
-    Ok(())
-}
-
-async fn tell(tx: &mut TenantTx, news: &PaymentNews, kind: EventKind, payment: Uuid, key: String) -> DbResult<()> {
+    key: String,
+) -> DbResult<()> {
     let Some(payment) = find_payment(tx, payment).await? else { return Ok(()) };
     emit(tx, &[event(news, kind, &payment, key)]).await
 }

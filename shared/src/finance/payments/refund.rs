@@ -9,6 +9,7 @@ use crate::{
     db::{DbError, DbResult, TenantTx},
     events::{EventKind, NewEvent, emit},
     finance::{
+        amount::PositiveAmount,
         invoices::{Allocation, lock, settle},
         ledger::{About, Account, Posting, Tender, post},
     },
@@ -54,7 +55,15 @@ pub(in crate::finance) struct RefundOrder {
 
 impl RefundOrder {
     pub(in crate::finance) const fn by(tender: Option<Tender>) -> Self {
-        Self { tender, reason: None, sale_id: None, shift_id: None, provider: None, provider_ref: None, created_by: None }
+        Self {
+            tender,
+            reason: None,
+            sale_id: None,
+            shift_id: None,
+            provider: None,
+            provider_ref: None,
+            created_by: None,
+        }
     }
 }
 
@@ -117,13 +126,17 @@ pub async fn refund(
     if payment.kind != "payment" || payment.status != "succeeded" || refundable == 0 {
         return Err(Problem::conflict("not_refundable", "There is nothing to give back."));
     }
-    let amount = request.amount.map_or(refundable, |amount| amount.get());
+    let amount = request.amount.map_or(refundable, PositiveAmount::get);
     if amount > refundable {
         let detail = format!("At most {refundable} can be given back.");
         return Err(Problem::invalid("/amount", "exceeds_refundable", detail).with("refundable", refundable));
     }
     if request.tender == Some(Tender::Credit) {
-        return Err(Problem::invalid("/tender", "unknown_value", "Money that stays with the business is not given back."));
+        return Err(Problem::invalid(
+            "/tender",
+            "unknown_value",
+            "Money that stays with the business is not given back.",
+        ));
     }
     let order = RefundOrder {
         reason: request.reason.map(Line::into_string),
@@ -147,7 +160,10 @@ pub(super) fn part_of(payment: LockedPayment, held: &[Held], amount: i64) -> Ref
 ///
 /// # Errors
 /// Contention when it settled another document meanwhile.
-pub(super) async fn lock_for_refund(tx: &mut TenantTx, payment: Uuid) -> DbResult<Option<(LockedPayment, Vec<Held>)>> {
+pub(super) async fn lock_for_refund(
+    tx: &mut TenantTx,
+    payment: Uuid,
+) -> DbResult<Option<(LockedPayment, Vec<Held>)>> {
     let before = allocations_of(tx, &[payment], &[]).await?;
     let mut documents: Vec<Uuid> = before.iter().map(|one| one.invoice_id).collect();
     documents.sort();
@@ -171,7 +187,9 @@ pub(in crate::finance) async fn carry_out(
         parts.iter().filter(|part| part.amount() > 0).map(|part| (new_id(), part)).collect();
     let taken_back: Vec<Allocation> = parts
         .iter()
-        .flat_map(|(_, part)| part.unapply.iter().map(|(id, amount)| Allocation::of_payment(part.payment.id, *id, -amount)))
+        .flat_map(|(_, part)| {
+            part.unapply.iter().map(|(id, amount)| Allocation::of_payment(part.payment.id, *id, -amount))
+        })
         .collect();
     settle(tx, now, &taken_back).await?;
     insert_refunds(tx, now, &parts, order).await?;

@@ -33,7 +33,12 @@ pub(in crate::finance) struct Incoming {
 
 impl Incoming {
     /// Money in hand, for nobody and nothing yet.
-    pub(in crate::finance) fn new(tender: Tender, amount: i64, currency: &str, received_at: DateTime<Utc>) -> Self {
+    pub(in crate::finance) fn new(
+        tender: Tender,
+        amount: i64,
+        currency: &str,
+        received_at: DateTime<Utc>,
+    ) -> Self {
         Self {
             id: new_id(),
             status: "succeeded",
@@ -107,7 +112,10 @@ pub(in crate::finance) struct LockedPayment {
 }
 
 /// Locks payments in the order of their ids. Documents are locked before them.
-pub(in crate::finance) async fn lock_payments(tx: &mut TenantTx, ids: &[Uuid]) -> DbResult<Vec<LockedPayment>> {
+pub(in crate::finance) async fn lock_payments(
+    tx: &mut TenantTx,
+    ids: &[Uuid],
+) -> DbResult<Vec<LockedPayment>> {
     let locked = sqlx::query_as!(
         LockedPayment,
         r#"select id, kind, status, lead_id, invoice_id, tender, currency::text as "currency!", amount,
@@ -146,7 +154,8 @@ pub(in crate::finance) async fn spend_credit(
         let problem = Problem::conflict("insufficient_credit", "The customer has less credit than that.");
         return Err(problem.with("available", amount - left));
     }
-    let order = RefundOrder { reason: Some("spent as credit".to_owned()), ..RefundOrder::by(Some(Tender::Credit)) };
+    let order =
+        RefundOrder { reason: Some("spent as credit".to_owned()), ..RefundOrder::by(Some(Tender::Credit)) };
     carry_out(tx, now, &parts, &order).await?;
     Ok(())
 }

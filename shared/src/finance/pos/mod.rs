@@ -11,7 +11,9 @@ mod sale_find;
 mod shift;
 mod shift_find;
 
-pub use model::{CloseShift, Movement, NewMovement, NewReturn, NewSale, NewShift, Sale, Shift, ShiftDetail, TenderedAmount};
+pub use model::{
+    CloseShift, Movement, NewMovement, NewReturn, NewSale, NewShift, Sale, Shift, ShiftDetail, TenderedAmount,
+};
 pub use returns::return_sale;
 pub use sale::{Sold, sell};
 pub use sale_find::{SaleFilter, find_sale, list_sales};

@@ -214,7 +214,11 @@ impl Check for NewSale {
         }
         if self.lead_id.is_none() {
             for (at, _) in self.tenders.iter().enumerate().filter(|(_, one)| one.tender == Tender::Credit) {
-                errors.add(format!("/tenders/{at}/tender"), "lead_required", "Only a known customer has credit.");
+                errors.add(
+                    format!("/tenders/{at}/tender"),
+                    "lead_required",
+                    "Only a known customer has credit.",
+                );
             }
         }
     }

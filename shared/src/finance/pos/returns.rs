@@ -37,7 +37,8 @@ pub async fn return_sale(
         return Err(Problem::invalid("/tender", "lead_required", "Only a known customer has credit."));
     }
     let register = register_of(tx, sale.shift_id).await?;
-    let shift = join_shift(tx, new.shift_id, Some(register.as_str()).filter(|_| new.shift_id.is_none())).await?;
+    let shift =
+        join_shift(tx, new.shift_id, Some(register.as_str()).filter(|_| new.shift_id.is_none())).await?;
     let receipt = lock_one(tx, sale.invoice_id).await?.ok_or_else(Problem::internal)?;
     let id = new_id();
     let to_credit = new.tender == Some(Tender::Credit);

@@ -38,7 +38,12 @@ pub enum Sold {
 ///
 /// # Errors
 /// 409 `no_open_shift`, `insufficient_credit`; 422 `underpaid`, `overpaid`, `unknown_lead`, and what pricing refuses.
-pub async fn sell(tx: &mut TenantTx, now: DateTime<Utc>, new: NewSale, sold_by: Option<Uuid>) -> Result<Sold, Problem> {
+pub async fn sell(
+    tx: &mut TenantTx,
+    now: DateTime<Utc>,
+    new: NewSale,
+    sold_by: Option<Uuid>,
+) -> Result<Sold, Problem> {
     let client_id = new.client_sale_id.as_ref().map(Line::as_str).map(str::to_owned);
     if let Some(client_id) = &client_id
         && let Some(sale) = find_sale(tx, None, Some(client_id)).await?
@@ -59,20 +64,32 @@ pub async fn sell(tx: &mut TenantTx, now: DateTime<Utc>, new: NewSale, sold_by: 
     }
 }
 
-async fn write(tx: &mut TenantTx, now: DateTime<Utc>, new: NewSale, sold_by: Option<Uuid>) -> Result<Sale, Problem> {
+async fn write(
+    tx: &mut TenantTx,
+    now: DateTime<Utc>,
+    new: NewSale,
+    sold_by: Option<Uuid>,
+) -> Result<Sale, Problem> {
     let shift = join_shift(tx, new.shift_id, None).await?;
     let currency = Currency::try_from(shift.currency.clone()).map_err(|_| Problem::internal())?;
-    let asked = Calculation { currency: Some(currency), lines: new.lines.clone(), discount: new.discount, rounding: None };
+    let asked = Calculation {
+        currency: Some(currency),
+        lines: new.lines.clone(),
+        discount: new.discount,
+        rounding: None,
+    };
     let priced = price(tx, &asked, &[]).await?;
     let tip = new.tip.map_or(0, Amount::get);
     let total = priced.total + tip;
     let change = change(&new.tenders, total)?;
-    let sale = Writing { id: new_id(), document: new_id(), shift: &shift, new: &new, tip, total, change, sold_by };
+    let sale =
+        Writing { id: new_id(), document: new_id(), shift: &shift, new: &new, tip, total, change, sold_by };
     insert_document(tx, now, &sale.receipt(&priced)).await?;
     sale.insert(tx, now).await?;
     sale.take_money(tx, now).await?;
     sale.post(tx, now, &priced).await?;
-    let sold = priced.lines.iter().filter_map(|line| line.item_id.map(|item| (item, format!("-{}", line.quantity))));
+    let sold =
+        priced.lines.iter().filter_map(|line| line.item_id.map(|item| (item, format!("-{}", line.quantity))));
     move_stock(tx, &sold.collect::<Vec<_>>()).await?;
     let sale = find_sale(tx, Some(sale.id), None).await?.ok_or_else(Problem::internal)?;
     let payload = serde_json::to_value(&sale).unwrap_or_default();
@@ -174,7 +191,8 @@ impl Writing<'_> {
 
     async fn take_money(&self, tx: &mut TenantTx, now: DateTime<Utc>) -> Result<(), Problem> {
         let kept = self.kept();
-        let credit: i64 = kept.iter().filter(|(tender, _)| *tender == Tender::Credit).map(|(_, amount)| amount).sum();
+        let credit: i64 =
+            kept.iter().filter(|(tender, _)| *tender == Tender::Credit).map(|(_, amount)| amount).sum();
         if credit > 0 {
             spend_credit(tx, now, self.new.lead_id, &self.shift.currency, credit).await?;
         }
@@ -210,7 +228,10 @@ impl Writing<'_> {
             .credit(Account::Revenue, priced.total - priced.tax)
             .credit(Account::Tax, priced.tax)
             .credit(Account::Tips, self.tip);
-        let posting = self.kept().into_iter().fold(posting, |posting, (tender, amount)| posting.debit(tender.account(), amount));
+        let posting = self
+            .kept()
+            .into_iter()
+            .fold(posting, |posting, (tender, amount)| posting.debit(tender.account(), amount));
         post(tx, now, &[posting]).await
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 
 /// What sales can be narrowed by.
 #[derive(Clone, Debug, Default, IntoParams)]
-#[into_params(parameter_in = Query)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct SaleFilter {
     /// `sale`, `return`.
     pub kind: Vec<String>,
@@ -33,7 +33,8 @@ pub struct SaleFilter {
 }
 
 impl FromQuery for SaleFilter {
-    const SORTS: &'static [SortField] = &[SortField { word: "soldAt", column: "sold_at", kind: SortKind::Time }];
+    const SORTS: &'static [SortField] =
+        &[SortField { word: "soldAt", column: "sold_at", kind: SortKind::Time }];
 
     fn read(params: &mut Params) -> Self {
         let (from, to) = params.range();
@@ -74,7 +75,11 @@ pub async fn list_sales(tx: &mut TenantTx, query: &ListQuery<SaleFilter>) -> DbR
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn find_sale(tx: &mut TenantTx, id: Option<Uuid>, client_sale_id: Option<&str>) -> DbResult<Option<Sale>> {
+pub async fn find_sale(
+    tx: &mut TenantTx,
+    id: Option<Uuid>,
+    client_sale_id: Option<&str>,
+) -> DbResult<Option<Sale>> {
     let sale = sqlx::query_as!(
         Sale,
         r#"select s.id, s.kind, s.status, s.shift_id, s.client_sale_id, s.return_of_id, s.invoice_id, s.lead_id,

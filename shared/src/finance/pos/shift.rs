@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{CloseShift, Movement, NewMovement, NewShift, ShiftDetail, find_shift, model::MovementKind, shift_find::total};
+use super::{
+    CloseShift, Movement, NewMovement, NewShift, ShiftDetail, find_shift, model::MovementKind,
+    shift_find::total,
+};
 use crate::{
     db::{DbError, DbResult, OnConstraint, TenantTx},
     finance::{
@@ -80,7 +83,8 @@ pub(super) async fn join_shift(
     if open.len() > 1 {
         return Err(Problem::invalid("/shiftId", "required", "Several shifts are open; say which one."));
     }
-    open.pop().ok_or_else(|| Problem::conflict("no_open_shift", "There is no such open shift; open one first."))
+    open.pop()
+        .ok_or_else(|| Problem::conflict("no_open_shift", "There is no such open shift; open one first."))
 }
 
 async fn lock_alone(tx: &mut TenantTx, id: Uuid) -> DbResult<Option<LockedShift>> {

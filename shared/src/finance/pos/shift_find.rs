@@ -17,7 +17,7 @@ use crate::{
 
 /// What shifts can be narrowed by.
 #[derive(Clone, Debug, Default, IntoParams)]
-#[into_params(parameter_in = Query)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct ShiftFilter {
     /// `open`, `ended`, `closed`.
     pub status: Vec<String>,
@@ -30,7 +30,8 @@ pub struct ShiftFilter {
 }
 
 impl FromQuery for ShiftFilter {
-    const SORTS: &'static [SortField] = &[SortField { word: "openedAt", column: "opened_at", kind: SortKind::Time }];
+    const SORTS: &'static [SortField] =
+        &[SortField { word: "openedAt", column: "opened_at", kind: SortKind::Time }];
 
     fn read(params: &mut Params) -> Self {
         let (from, to) = params.range();

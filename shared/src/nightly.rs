@@ -1,0 +1,126 @@
+//! The work of a night: one slot per tenant, taken by whoever inserts it first.
+//!
+//! The slot is written in the transaction that does the work, so it is done once however many schedulers tick, and a
+//! tenant whose work failed is free for the next tick.
+
+use chrono::{DateTime, Duration, Utc};
+use uuid::Uuid;
+
+use crate::{
+    db::{DbResult, SystemTx, TenantTx},
+    ids::TenantId,
+};
+
+/// How long raw webhook bodies and what the sandbox sent are kept.
+const KEEP_RAW: Duration = Duration::days(30);
+/// How long a one-time token is remembered after it has expired: a late second use is told so instead of "unknown".
+const KEEP_TOKENS: Duration = Duration::days(7);
+
+/// What was cleared away of one tenant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// Stored answers of idempotency keys.
+    pub idempotency_keys: i64,
+    /// One-time tokens.
+    pub one_time_tokens: i64,
+    /// Raw bodies of webhooks.
+    pub raw_receipts: i64,
+    /// What the sandbox sent.
+    pub sandbox_deliveries: i64,
+    /// Slots of nights long past.
+    pub slots: i64,
+}
+
+/// Tenants that nightly work is done for.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn tenants(tx: &mut SystemTx) -> DbResult<Vec<TenantId>> {
+    // Not a checked macro: checking asks for the plan, and the schema's owner may not execute what only the runtime may.
+    let ids: Vec<Uuid> = sqlx::query_scalar("select sweep_tenants()").fetch_all(tx.conn()).await?;
+    Ok(ids.into_iter().map(TenantId::new).collect())
+}
+
+/// Forgets attempts that no longer slow anybody down. They belong to no tenant.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn purge_throttles(tx: &mut SystemTx) -> DbResult<u64> {
+    let purged = sqlx::query!(
+        "delete from throttles
+          where updated_at < now() - interval '1 day' and (blocked_until is null or blocked_until < now())"
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(purged.rows_affected())
+}
+
+/// Takes a slot; false when somebody has it. Whoever is taking it at the same moment is waited for.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn take_slot(tx: &mut TenantTx, name: &str, slot: DateTime<Utc>) -> DbResult<bool> {
+    let taken = sqlx::query!(
+        "insert into cron_slots (tenant_id, name, slot) values ($1, $2, $3) on conflict (tenant_id, name, slot) do nothing",
+        tx.tenant(),
+        name,
+        slot,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(taken.rows_affected() == 1)
+}
+
+/// Notes on a slot what was done in it.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn finish_slot(
+    tx: &mut TenantTx,
+    name: &str,
+    slot: DateTime<Utc>,
+    detail: serde_json::Value,
+) -> DbResult<()> {
+    sqlx::query!(
+        "update cron_slots set finished_at = now(), detail = $4 where tenant_id = $1 and name = $2 and slot = $3",
+        tx.tenant(),
+        name,
+        slot,
+        detail,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Clears away what has outlived its use.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn purge(tx: &mut TenantTx, now: DateTime<Utc>) -> DbResult<Purged> {
+    let purged = sqlx::query_as!(
+        Purged,
+        r#"with keys as (
+               delete from idempotency_keys where tenant_id = $1 and created_at < now() - interval '24 hours' returning 1
+           ), tokens as (
+               delete from one_time_tokens where tenant_id = $1 and expires_at < $2 returning 1
+           ), receipts as (
+               update webhook_receipts set raw = null, raw_purged_at = $4
+                where tenant_id = $1 and raw is not null and received_at < $3 and status <> 'received' returning 1
+           ), sandbox as (
+               delete from sandbox_deliveries where tenant_id = $1 and first_at < $3 returning 1
+           ), slots as (
+               delete from cron_slots where tenant_id = $1 and name = 'nightly' and slot < $3 returning 1
+           )
+           select (select count(*) from keys) as "idempotency_keys!", (select count(*) from tokens) as "one_time_tokens!",
+                  (select count(*) from receipts) as "raw_receipts!", (select count(*) from sandbox) as "sandbox_deliveries!",
+                  (select count(*) from slots) as "slots!""#,
+        tx.tenant(),
+        now - KEEP_TOKENS,
+        now - KEEP_RAW,
+        now,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(purged)
+}
