@@ -10,7 +10,8 @@ use crate::support::{Answer, Client, Tenant};
 const CRAWLER: &str = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)";
 
 async fn key(tenant: &Tenant, kind: &str, scopes: Value) -> Client {
-    let key = tenant.post("/api/api-keys", json!({"name": kind, "kind": kind, "scopes": scopes})).await.expect(201);
+    let key =
+        tenant.post("/api/api-keys", json!({"name": kind, "kind": kind, "scopes": scopes})).await.expect(201);
     Client::anonymous().with_token(key["key"].as_str().unwrap())
 }
 
@@ -26,10 +27,17 @@ async fn send(client: &Client, events: &[Value]) -> Value {
 async fn an_event_counts_once_however_often_it_is_sent() {
     let tenant = Tenant::new().await;
     let sends = (0..30).map(|_| tenant.post("/api/analytics/cta", event("e1", "click")));
-    let accepted: i64 = futures::future::join_all(sends).await.iter().map(|a| a.expect(202)["accepted"].as_i64().unwrap()).sum();
+    let accepted: i64 = futures::future::join_all(sends)
+        .await
+        .iter()
+        .map(|a| a.expect(202)["accepted"].as_i64().unwrap())
+        .sum();
     assert_eq!(accepted, 1);
     let batch = send(&tenant, &[event("e1", "click"), event("e2", "view"), event("e2", "view")]).await;
-    assert_eq!((&batch["accepted"], &batch["duplicates"], &batch["rejected"]), (&json!(1), &json!(2), &json!([])));
+    assert_eq!(
+        (&batch["accepted"], &batch["duplicates"], &batch["rejected"]),
+        (&json!(1), &json!(2), &json!([]))
+    );
     let list = tenant.get("/api/analytics/cta?include=total").await.expect(200);
     assert_eq!(list["total"], 2);
     assert_eq!(list["items"][0]["surface"], "landing");
@@ -55,7 +63,10 @@ async fn a_page_sends_beacons_with_its_site_key_and_can_do_nothing_else() {
     page.get("/api/analytics/cta").await.expect_problem(403, "site_key_not_allowed");
     page.get("/api/leads").await.expect_problem(403, "site_key_not_allowed");
     beacon.post("/api/analytics/cta", event("b3", "view")).await.expect_problem(401, "unauthorized");
-    beacon.post("/api/analytics/cta?key=wpk_wrong", event("b3", "view")).await.expect_problem(401, "unauthorized");
+    beacon
+        .post("/api/analytics/cta?key=wpk_wrong", event("b3", "view"))
+        .await
+        .expect_problem(401, "unauthorized");
     let reader = key(&tenant, "secret", json!(["analytics:read"])).await;
     reader.post("/api/analytics/cta", event("b3", "view")).await.expect_problem(403, "scope_required");
     let secret = reader.clone();
@@ -102,8 +113,14 @@ async fn a_bad_event_of_a_batch_is_named_and_the_others_count() {
     assert_eq!((&result["accepted"], codes), (&json!(2), expected.to_vec()));
 
     let many: Vec<Value> = (0..51).map(|n| event(&n.to_string(), "view")).collect();
-    tenant.post("/api/analytics/cta", json!({"events": many})).await.expect_invalid("/events", "too_many_values");
-    tenant.post("/api/analytics/cta", with("y", "kind", json!("hover"))).await.expect_invalid("/kind", "unknown_value");
+    tenant
+        .post("/api/analytics/cta", json!({"events": many}))
+        .await
+        .expect_invalid("/events", "too_many_values");
+    tenant
+        .post("/api/analytics/cta", with("y", "kind", json!("hover")))
+        .await
+        .expect_invalid("/kind", "unknown_value");
     let old = with("y", "occurredAt", json!("2001-01-01T00:00:00Z"));
     tenant.post("/api/analytics/cta", old).await.expect_invalid("/occurredAt", "too_old");
 }
@@ -119,9 +136,15 @@ async fn rates_come_with_their_interval_and_without_crawlers() {
 
     let summary = tenant.get("/api/analytics/cta/summary?groupBy=surface").await.expect(200);
     let item = &summary["items"][0];
-    assert_eq!((&item["surface"], &item["views"], &item["clicks"]), (&json!("landing"), &json!(20), &json!(5)));
+    assert_eq!(
+        (&item["surface"], &item["views"], &item["clicks"]),
+        (&json!("landing"), &json!(20), &json!(5))
+    );
     assert_eq!(item["rate"], 0.25);
-    assert!((item["low"].as_f64().unwrap() - 0.1119).abs() < 1e-4 && (item["high"].as_f64().unwrap() - 0.4687).abs() < 1e-4);
+    assert!(
+        (item["low"].as_f64().unwrap() - 0.1119).abs() < 1e-4
+            && (item["high"].as_f64().unwrap() - 0.4687).abs() < 1e-4
+    );
     assert_eq!(tenant.get("/api/analytics/cta?bot=true&include=total").await.expect(200)["total"], 1);
     tenant.get("/api/analytics/cta/summary?groupBy=colour").await.expect_invalid("?groupBy", "unknown_value");
 
@@ -132,7 +155,10 @@ async fn rates_come_with_their_interval_and_without_crawlers() {
     send(&tenant, &[at("d1", &before.to_rfc3339()), at("d2", &after.to_rfc3339())]).await;
     let days = tenant.get("/api/analytics/cta/summary?groupBy=day&surface=s").await.expect(200);
     assert_eq!(days["items"].as_array().unwrap().len(), 2, "{days}");
-    assert_eq!(days["items"][1]["day"], last.with_timezone(&chrono_tz::Europe::Berlin).date_naive().to_string());
+    assert_eq!(
+        days["items"][1]["day"],
+        last.with_timezone(&chrono_tz::Europe::Berlin).date_naive().to_string()
+    );
 }
 
 /// Berlin's midnight at the start of the last Sunday of the last October that is over.
@@ -158,15 +184,20 @@ async fn a_funnel_counts_who_went_on_in_order() {
     send(
         &tenant,
         &[
-            at("ann", "view", 1), at("ann", "click", 2), at("ann", "submit", 3),
-            at("bob", "view", 1), at("bob", "click", 2), at("bob", "submit", 0), // submitted before he looked
+            at("ann", "view", 1),
+            at("ann", "click", 2),
+            at("ann", "submit", 3),
+            at("bob", "view", 1),
+            at("bob", "click", 2),
+            at("bob", "submit", 0), // submitted before he looked
             at("cid", "view", 1),
             at("dan", "click", 1),
         ],
     )
     .await;
     let funnel = tenant.get("/api/analytics/cta/funnel?steps=view,click,submit").await.expect(200);
-    let counts: Vec<i64> = funnel["steps"].as_array().unwrap().iter().map(|step| step["count"].as_i64().unwrap()).collect();
+    let counts: Vec<i64> =
+        funnel["steps"].as_array().unwrap().iter().map(|step| step["count"].as_i64().unwrap()).collect();
     assert_eq!(counts, [3, 2, 1]);
     assert_eq!(funnel["steps"][2]["fromPrevious"], 0.5);
 
@@ -177,7 +208,8 @@ async fn a_funnel_counts_who_went_on_in_order() {
     let visit = json!({"kind": "visit", "title": "Trial"});
     tenant.post(&format!("/api/leads/{}/activities", lead["id"].as_str().unwrap()), visit).await.expect(201);
     let journey = tenant.get("/api/analytics/cta/funnel").await.expect(200);
-    let counts: Vec<i64> = journey["steps"].as_array().unwrap().iter().map(|step| step["count"].as_i64().unwrap()).collect();
+    let counts: Vec<i64> =
+        journey["steps"].as_array().unwrap().iter().map(|step| step["count"].as_i64().unwrap()).collect();
     assert_eq!(counts, [4, 1, 1, 0]);
 }
 
@@ -212,7 +244,9 @@ async fn an_export_is_whole_whatever_its_chunks_and_opens_without_running_anythi
                 let mut reader = csv::Reader::from_reader(file.as_bytes());
                 for record in reader.records() {
                     let record = record.unwrap();
-                    assert!(record.iter().all(|cell| !cell.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'])));
+                    assert!(record.iter().all(|cell| {
+                        !cell.starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'])
+                    }));
                     ids.insert(record[1].to_owned());
                 }
                 assert!(file.contains("'=HYPERLINK") && file.starts_with("id,eventId,"));
@@ -223,7 +257,13 @@ async fn an_export_is_whole_whatever_its_chunks_and_opens_without_running_anythi
             _ => {
                 for chunk in &chunks {
                     let page = chunk.expect(200);
-                    ids.extend(page["items"].as_array().unwrap().iter().map(|e| e["eventId"].as_str().unwrap().to_owned()));
+                    ids.extend(
+                        page["items"]
+                            .as_array()
+                            .unwrap()
+                            .iter()
+                            .map(|e| e["eventId"].as_str().unwrap().to_owned()),
+                    );
                 }
             }
         }
@@ -232,7 +272,10 @@ async fn an_export_is_whole_whatever_its_chunks_and_opens_without_running_anythi
     let one = export_all(&tenant, "format=ndjson&surface=other").await;
     assert_eq!((one.len(), one[0].text.lines().count()), (1, 1));
 
-    tenant.get("/api/analytics/cta/export?from=2026-02-01&to=2026-01-01").await.expect_invalid("?from", "range_reversed");
+    tenant
+        .get("/api/analytics/cta/export?from=2026-02-01&to=2026-01-01")
+        .await
+        .expect_invalid("?from", "range_reversed");
     tenant.get("/api/analytics/cta/export?format=xlsx").await.expect_invalid("?format", "unknown_value");
     let staff = tenant.colleague("staff").await;
     staff.get("/api/analytics/cta/export").await.expect_problem(403, "role_required");

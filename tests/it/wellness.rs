@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use crate::support::Tenant;
 
-/// Midnight of a day that is surely over, in `days` days before now.
+/// A day of the business, so many days ago.
 fn day(days_ago: i64) -> chrono::NaiveDate {
-    (shared::clock::now() - chrono::Duration::days(days_ago)).date_naive()
+    let now = shared::clock::now().with_timezone(&chrono_tz::Europe::Berlin);
+    now.date_naive() - chrono::Duration::days(days_ago)
 }
 
 fn steps(lead: &Value, start: &str, value: u32, source: &str) -> Value {
@@ -30,11 +31,21 @@ async fn a_measurement_is_kept_once_in_the_unit_of_its_type() {
         "startAt": format!("{}T23:30:00-08:00", day(3)), "source": "scale"});
     let answer = tenant.post("/api/wellness/metrics", body.clone()).await;
     let metric = answer.expect(201);
-    assert_eq!(answer.header("location"), format!("/api/wellness/metrics/{}", metric["id"].as_str().unwrap()));
+    assert_eq!(
+        answer.header("location"),
+        format!("/api/wellness/metrics/{}", metric["id"].as_str().unwrap())
+    );
     assert!((metric["value"].as_f64().unwrap() - 81.646_626_6).abs() < 1e-9);
-    assert_eq!((&metric["unit"], &metric["originalValue"], &metric["originalUnit"]), (&json!("kg"), &json!(180.0), &json!("lb")));
+    assert_eq!(
+        (&metric["unit"], &metric["originalValue"], &metric["originalUnit"]),
+        (&json!("kg"), &json!(180.0), &json!("lb"))
+    );
     assert_eq!(metric["localDate"], day(3).to_string(), "the day on the device's clock");
-    assert_eq!(tenant.post("/api/wellness/metrics", body).await.expect(200), metric, "the same again is the same");
+    assert_eq!(
+        tenant.post("/api/wellness/metrics", body).await.expect(200),
+        metric,
+        "the same again is the same"
+    );
     assert_eq!(tenant.get(answer.header("location")).await.expect(200), metric);
 }
 
@@ -43,13 +54,28 @@ async fn a_batch_records_what_is_good_and_names_what_is_bad() {
     let (tenant, other) = (Tenant::new().await, Tenant::new().await);
     let (lead, foreign) = (tenant.lead(json!({})).await, other.lead(json!({})).await);
     let mut items: Vec<Value> = (0..500)
-        .map(|n| steps(&lead, &format!("{}T{:02}:{:02}:00Z", day(2 + n / 288), n / 12 % 24, n % 12 * 5), 10, "watch"))
+        .map(|n| {
+            steps(
+                &lead,
+                &format!("{}T{:02}:{:02}:00Z", day(2 + n / 288), n / 12 % 24, n % 12 * 5),
+                10,
+                "watch",
+            )
+        })
         .collect();
-    let send = async |items: &[Value]| tenant.post("/api/wellness/metrics/batch", json!({"items": items})).await.expect(207);
+    let send = async |items: &[Value]| {
+        tenant.post("/api/wellness/metrics/batch", json!({"items": items})).await.expect(207)
+    };
     let first = send(&items).await;
-    assert_eq!((&first["inserted"], &first["duplicates"], &first["failed"]), (&json!(500), &json!(0), &json!(0)));
+    assert_eq!(
+        (&first["inserted"], &first["duplicates"], &first["failed"]),
+        (&json!(500), &json!(0), &json!(0))
+    );
     let again = send(&items).await;
-    assert_eq!((&again["inserted"], &again["duplicates"], &again["failed"]), (&json!(0), &json!(500), &json!(0)));
+    assert_eq!(
+        (&again["inserted"], &again["duplicates"], &again["failed"]),
+        (&json!(0), &json!(500), &json!(0))
+    );
     assert_eq!(again["results"][7]["id"], first["results"][7]["id"]);
 
     items.truncate(1);
@@ -70,13 +96,25 @@ async fn a_batch_records_what_is_good_and_names_what_is_bad() {
         items.push(item);
     }
     let mixed = send(&items).await;
-    let words: Vec<&str> = mixed["results"].as_array().unwrap().iter().map(|r| r["status"].as_str().unwrap()).collect();
+    let words: Vec<&str> =
+        mixed["results"].as_array().unwrap().iter().map(|r| r["status"].as_str().unwrap()).collect();
     assert_eq!(words[..3], ["duplicate", "inserted", "duplicate"]);
-    let codes: Vec<&str> = mixed["results"].as_array().unwrap()[3..].iter().map(|r| r["code"].as_str().unwrap()).collect();
-    let expected =
-        ["unknown_type", "unknown_unit", "out_of_range", "in_future", "unknown_lead", "wrong_type", "unknown_field"];
+    let codes: Vec<&str> =
+        mixed["results"].as_array().unwrap()[3..].iter().map(|r| r["code"].as_str().unwrap()).collect();
+    let expected = [
+        "unknown_type",
+        "unknown_unit",
+        "out_of_range",
+        "in_future",
+        "unknown_lead",
+        "wrong_type",
+        "unknown_field",
+    ];
     assert_eq!((codes, &mixed["failed"]), (expected.to_vec(), &json!(7)));
-    tenant.post("/api/wellness/metrics/batch", json!({"items": []})).await.expect_invalid("/items", "required");
+    tenant
+        .post("/api/wellness/metrics/batch", json!({"items": []}))
+        .await
+        .expect_invalid("/items", "required");
 }
 
 #[tokio::test]
@@ -113,9 +151,13 @@ async fn a_series_knows_the_days_of_the_device_and_those_of_a_zone() {
     tenant.post("/api/wellness/metrics/batch", json!({"items": items})).await.expect(207);
     let points = |series: &Value| -> Vec<(String, f64)> {
         let items = series["items"].as_array().unwrap();
-        items.iter().map(|p| (p["localStart"].as_str().unwrap().to_owned(), p["sum"].as_f64().unwrap())).collect()
+        items
+            .iter()
+            .map(|p| (p["localStart"].as_str().unwrap().to_owned(), p["sum"].as_f64().unwrap()))
+            .collect()
     };
-    let expected = |days: &[(&str, f64)]| days.iter().map(|(day, sum)| ((*day).to_owned(), *sum)).collect::<Vec<_>>();
+    let expected =
+        |days: &[(&str, f64)]| days.iter().map(|(day, sum)| ((*day).to_owned(), *sum)).collect::<Vec<_>>();
 
     let device = series(&tenant, &lead, "type=steps&bucket=day").await;
     let days = [("2025-03-29T00:00:00", 1.0), ("2025-03-30T00:00:00", 6.0), ("2025-10-26T00:00:00", 24.0)];
@@ -138,7 +180,11 @@ async fn two_watches_on_one_arm_are_not_two_walks() {
     let tenant = Tenant::new().await;
     let lead = tenant.lead(json!({})).await;
     let at = |hour: u32| format!("{}T{hour:02}:00:00Z", day(2));
-    let items = json!([steps(&lead, &at(8), 100, "watch"), steps(&lead, &at(9), 200, "watch"), steps(&lead, &at(10), 999, "phone")]);
+    let items = json!([
+        steps(&lead, &at(8), 100, "watch"),
+        steps(&lead, &at(9), 200, "watch"),
+        steps(&lead, &at(10), 999, "phone")
+    ]);
     tenant.post("/api/wellness/metrics/batch", json!({"items": items})).await.expect(207);
     for query in ["type=steps&bucket=day", "type=steps&bucket=day&tz=UTC", "type=steps&bucket=month"] {
         let series = series(&tenant, &lead, query).await;
@@ -200,7 +246,8 @@ async fn a_correction_and_a_deletion_change_the_day_and_leave_a_line_in_the_audi
     tenant.get(&path(&one)).await.expect_problem(404, "not_found");
 
     let audit = tenant.get("/api/audit?limit=100").await.expect(200);
-    let actions: Vec<&str> = audit["items"].as_array().unwrap().iter().filter_map(|line| line["action"].as_str()).collect();
+    let actions: Vec<&str> =
+        audit["items"].as_array().unwrap().iter().filter_map(|line| line["action"].as_str()).collect();
     assert_eq!(actions.iter().filter(|action| **action == "metric.deleted").count(), 2, "{audit}");
     assert!(actions.contains(&"metric.corrected") && !audit.to_string().contains("typing error"));
 }
@@ -212,7 +259,10 @@ async fn a_goal_shows_its_progress_and_its_streak() {
     let goal = json!({"leadId": lead["id"], "type": "steps", "target": 10_000, "startsOn": day(3)});
     let answer = tenant.post("/api/wellness/goals", goal).await;
     let goal = answer.expect(201);
-    assert_eq!((&goal["status"], &goal["progress"]["value"], &goal["streak"]), (&json!("active"), &json!(null), &json!(0)));
+    assert_eq!(
+        (&goal["status"], &goal["progress"]["value"], &goal["streak"]),
+        (&json!("active"), &json!(null), &json!(0))
+    );
     let path = answer.header("location").to_owned();
     let noon = |days: i64| format!("{}T12:00:00+00:00", day(days));
     for (days, value) in [(3, 9_000), (2, 12_000), (1, 10_000)] {
@@ -228,7 +278,8 @@ async fn a_goal_shows_its_progress_and_its_streak() {
     let changed = tenant.patch(&path, json!({"target": 20_000, "title": "More"})).await.expect(200);
     assert_eq!((&changed["title"], &changed["streak"]), (&json!("More"), &json!(0)));
     tenant.patch(&path, json!({"endsOn": "1999-01-01"})).await.expect_invalid("/endsOn", "end_before_start");
-    let listed = tenant.get(&format!("/api/wellness/goals?leadId={}", lead["id"].as_str().unwrap())).await.expect(200);
+    let listed =
+        tenant.get(&format!("/api/wellness/goals?leadId={}", lead["id"].as_str().unwrap())).await.expect(200);
     assert_eq!(listed["items"][0], changed);
     tenant.delete(&path).await.expect(204);
     tenant.get(&path).await.expect_problem(404, "not_found");
@@ -245,7 +296,10 @@ async fn a_summary_shows_the_latest_and_the_mean_day() {
     let path = format!("/api/wellness/summary?leadId={}", lead["id"].as_str().unwrap());
     let summary = tenant.get(&path).await.expect(200);
     let item = &summary["items"][0];
-    assert_eq!((&item["type"], &item["latest"], &item["average7Days"]), (&json!("steps"), &json!(3000.0), &json!(2000.0)));
+    assert_eq!(
+        (&item["type"], &item["latest"], &item["average7Days"]),
+        (&json!("steps"), &json!(3000.0), &json!(2000.0))
+    );
     assert_eq!(item["today"], json!(null));
     tenant.get("/api/wellness/summary").await.expect_invalid("?leadId", "required");
 }
@@ -269,7 +323,10 @@ async fn nothing_is_recorded_of_a_person_who_has_said_no() {
 async fn another_business_sees_nothing() {
     let (tenant, other) = (Tenant::new().await, Tenant::new().await);
     let lead = tenant.lead(json!({})).await;
-    tenant.post("/api/wellness/metrics", steps(&lead, &format!("{}T08:00:00Z", day(2)), 10, "watch")).await.expect(201);
+    tenant
+        .post("/api/wellness/metrics", steps(&lead, &format!("{}T08:00:00Z", day(2)), 10, "watch"))
+        .await
+        .expect(201);
     assert_eq!(series(&other, &lead, "type=steps&bucket=day").await["items"], json!([]));
     assert_eq!(series(&other, &lead, "type=steps").await["items"], json!([]));
     let goal = json!({"leadId": lead["id"], "type": "steps", "target": 1});

@@ -64,7 +64,7 @@ impl Check for Given {
     fn check(&self, errors: &mut FieldErrors) {
         match self {
             Self::Many(events) if events.is_empty() => {
-                errors.add("/events", "required", "Send at least one event.")
+                errors.add("/events", "required", "Send at least one event.");
             }
             Self::Many(events) if events.len() > 50 => {
                 errors.add("/events", "too_many_values", "At most 50 events are taken at once.");

@@ -74,7 +74,7 @@ pub async fn record(
     for (place, row) in rows.drain(..).enumerate() {
         match verdicts.iter().find(|verdict| verdict.id == row.id) {
             Some(verdict) if verdict.fresh => {
-                recorded.accepted.push(CtaEvent { lead_id: verdict.lead_id, ..row })
+                recorded.accepted.push(CtaEvent { lead_id: verdict.lead_id, ..row });
             }
             Some(verdict) if verdict.unknown => recorded.unknown_leads.push(place),
             Some(_) | None => recorded.duplicates += 1,

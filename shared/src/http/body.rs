@@ -73,7 +73,7 @@ pub fn parse<T: DeserializeOwned + Check>(bytes: &[u8]) -> Result<T, Problem> {
 ///
 /// # Errors
 /// 422 with pointers.
-pub fn parse_value<T: DeserializeOwned + Check>(value: serde_json::Value) -> Result<T, Problem> {
+pub fn parse_value<T: DeserializeOwned + Check>(value: Value) -> Result<T, Problem> {
     let body: T = serde_path_to_error::deserialize(value).map_err(|error| locate(&error))?;
     let mut errors = FieldErrors::default();
     body.check(&mut errors);

@@ -7,6 +7,7 @@
 
 mod catalogue;
 mod days;
+mod goal;
 mod goals;
 mod ingest;
 mod list;
@@ -19,10 +20,8 @@ mod summary;
 mod types;
 
 pub use catalogue::{Aggregation, BUILT_IN, MetricType, Unit};
-pub use goals::{
-    Direction, Goal, GoalFilter, GoalPatch, GoalStatus, NewGoal, Period, delete_goal, evaluate_goals,
-    find_goal, insert_goal, list_goals, update_goal,
-};
+pub use goal::{Direction, Goal, GoalFilter, GoalPatch, GoalStatus, NewGoal, Period};
+pub use goals::{delete_goal, evaluate_goals, find_goal, insert_goal, list_goals, update_goal};
 pub use ingest::{Admitted, Ingested, Outcome, Refused, admit, corrected, ingest};
 pub use list::{Bound, MetricFilter, SeriesRequest, find_metric, find_twin, list_metrics};
 pub use model::{Grain, Metric, MetricPatch, NewMetric};
