@@ -11,7 +11,7 @@ pub fn lines(base: &str, tenant: &DemoTenant, signer: &str) -> String {
     let mut text = String::new();
     let mut say = |what: &str, line: &str| {
         // Writing to a String cannot fail.
-        drop(writeln!(text, "\n# {what}\n{line}"));
+        let _ = writeln!(text, "\n# {what}\n{line}");
     };
     say(
         &format!("log in ({} at {})", tenant.owner, tenant.name),

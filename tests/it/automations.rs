@@ -94,13 +94,17 @@ async fn a_definition_lives_from_draft_to_archive_and_its_versions_never_change(
     answer.expect_invalid("/steps/1/for", "invalid_duration");
     assert_eq!(answer.expect(422)["stepIds"], json!(["b", "a"]));
 
-    let answer = tenant.post("/api/automations", manual(json!([{"id": "a", "type": "addTags", "tags": ["x"]}]))).await;
+    let answer =
+        tenant.post("/api/automations", manual(json!([{"id": "a", "type": "addTags", "tags": ["x"]}]))).await;
     let draft = answer.expect(201);
     assert_eq!((&draft["status"], &draft["version"]), (&json!("draft"), &Value::Null));
     let path = format!("/api/automations/{}", draft["id"].as_str().unwrap());
     assert_eq!(answer.header("location"), path);
     tenant.post(&format!("{path}/execute"), json!({})).await.expect_problem(409, "not_active");
-    assert_eq!(tenant.post(&format!("{path}/validate"), json!({})).await.expect(200), json!({"valid": true, "errors": []}));
+    assert_eq!(
+        tenant.post(&format!("{path}/validate"), json!({})).await.expect(200),
+        json!({"valid": true, "errors": []})
+    );
 
     let first = tenant.post(&format!("{path}/publish"), json!({})).await.expect(200);
     let again = tenant.post(&format!("{path}/publish"), json!({})).await.expect(200);
@@ -109,7 +113,8 @@ async fn a_definition_lives_from_draft_to_archive_and_its_versions_never_change(
     tenant.patch(&path, edited).await.expect(200);
     assert_eq!(tenant.post(&format!("{path}/publish"), json!({})).await.expect(200)["version"], 2);
     let versions = tenant.get(&format!("{path}/versions")).await.expect(200);
-    let tags: Vec<&Value> = versions["items"].as_array().unwrap().iter().map(|v| &v["graph"]["steps"][0]["tags"][0]).collect();
+    let tags: Vec<&Value> =
+        versions["items"].as_array().unwrap().iter().map(|v| &v["graph"]["steps"][0]["tags"][0]).collect();
     assert_eq!(tags, ["y", "x"]);
 
     assert_eq!(tenant.post(&format!("{path}/pause"), json!({})).await.expect(200)["status"], "paused");
@@ -121,9 +126,20 @@ async fn a_definition_lives_from_draft_to_archive_and_its_versions_never_change(
 
     let other = Tenant::new().await;
     other.get(&path).await.expect_problem(404, "not_found");
-    tenant.colleague("staff").await.post("/api/automations", manual(json!([]))).await.expect_problem(403, "role_required");
+    tenant
+        .colleague("staff")
+        .await
+        .post("/api/automations", manual(json!([])))
+        .await
+        .expect_problem(403, "role_required");
     let catalog = tenant.get("/api/automations/catalog").await.expect(200);
-    assert!(catalog["actions"].as_array().unwrap().iter().any(|entry| entry["configSchema"]["properties"]["for"].is_object()));
+    assert!(
+        catalog["actions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|entry| entry["configSchema"]["properties"]["for"].is_object())
+    );
 }
 
 #[tokio::test]
@@ -144,12 +160,19 @@ async fn a_new_lead_is_welcomed_tagged_and_told_of() {
     let run = only_run(&tenant, &automation).await;
     let run = run_in(&tenant, &run, &["completed", "failed", "attention"]).await;
     assert_eq!(run["status"], "completed", "{run}");
-    assert_eq!(steps_of(&run), [("hello", "completed"), ("tag", "completed"), ("pause", "completed"), ("tell", "completed")]);
+    assert_eq!(
+        steps_of(&run),
+        [("hello", "completed"), ("tag", "completed"), ("pause", "completed"), ("tell", "completed")]
+    );
     assert!(run["steps"][2]["startedAt"].as_str() < run["steps"][2]["endedAt"].as_str());
     let path = format!("/api/leads/{}", lead["id"].as_str().unwrap());
     assert_eq!(tenant.get(&path).await.expect(200)["tags"], json!(["welcomed"]));
-    let messages = tenant.get(&format!("/api/messages?leadId={}", lead["id"].as_str().unwrap())).await.expect(200);
-    assert_eq!((messages["items"].as_array().unwrap().len(), &messages["items"][0]["body"]), (1, &json!("Hi Lena")));
+    let messages =
+        tenant.get(&format!("/api/messages?leadId={}", lead["id"].as_str().unwrap())).await.expect(200);
+    assert_eq!(
+        (messages["items"].as_array().unwrap().len(), &messages["items"][0]["body"]),
+        (1, &json!("Hi Lena"))
+    );
     let told = tenant.get("/api/notifications").await.expect(200);
     assert_eq!(told["items"][0]["body"], "Lena was welcomed");
 }
@@ -204,12 +227,21 @@ async fn a_refused_request_takes_the_way_for_errors_or_fails_the_run_which_can_b
     let automation = publish(&tenant, manual(steps)).await;
     let id = start(&tenant, &automation, &lead).await;
     let run = run_in(&tenant, &id, &["completed", "failed"]).await;
-    assert_eq!((&run["status"], &run["error"]["code"], &run["error"]["step"]), (&json!("failed"), &json!("http_status"), &json!("call")));
-    tenant.post(&format!("/api/automations/runs/{id}/retry"), json!({"from": "failedStep"})).await.expect(200);
+    assert_eq!(
+        (&run["status"], &run["error"]["code"], &run["error"]["step"]),
+        (&json!("failed"), &json!("http_status"), &json!("call"))
+    );
+    tenant
+        .post(&format!("/api/automations/runs/{id}/retry"), json!({"from": "failedStep"}))
+        .await
+        .expect(200);
     let run = run_in(&tenant, &id, &["completed"]).await;
     assert_eq!((count.load(Ordering::SeqCst), &run["error"]), (2, &Value::Null));
     assert_eq!(steps_of(&run), [("tag", "completed"), ("call", "failed"), ("call", "completed")]);
-    tenant.post(&format!("/api/automations/runs/{id}/retry"), json!({})).await.expect_problem(409, "run_not_stopped");
+    tenant
+        .post(&format!("/api/automations/runs/{id}/retry"), json!({}))
+        .await
+        .expect_problem(409, "run_not_stopped");
 }
 
 #[tokio::test]

@@ -102,7 +102,7 @@ async fn twenty_equal_posts_with_one_key_have_one_effect() {
         match post.await.unwrap() {
             (201, lead) => made.push(lead["id"].clone()),
             (status, problem) => {
-                assert_eq!((status, &problem["code"]), (409, &json!("idempotency_in_flight")))
+                assert_eq!((status, &problem["code"]), (409, &json!("idempotency_in_flight")));
             }
         }
     }

@@ -3,10 +3,13 @@
 use axum::Json;
 use shared::{
     auth::{ManageAutomations, ReadAutomations},
-    automations::{self, Automation, AutomationFilter, AutomationPatch, Definition, NewAutomation, catalog, refuse},
+    automations::{
+        self, Automation, AutomationFilter, AutomationPatch, Definition, NewAutomation, catalog, refuse,
+    },
     db::TenantTx,
     http::{
-        ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid, Versioned,
+        ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid,
+        Versioned,
     },
 };
 
@@ -24,7 +27,10 @@ pub(crate) async fn list_automations(mut cx: Cx<ReadAutomations>, query: QuerySt
 #[utoipa::path(post, path = "/api/automations", operation_id = "create_automation", tag = "automations",
     extensions(("x-role" = json!("manager"))), request_body = NewAutomation,
     responses((status = 201, body = Automation)))]
-pub(crate) async fn create_automation(mut cx: Cx<ManageAutomations>, Valid(new): Valid<NewAutomation>) -> ApiResult {
+pub(crate) async fn create_automation(
+    mut cx: Cx<ManageAutomations>,
+    Valid(new): Valid<NewAutomation>,
+) -> ApiResult {
     let (name, definition) = new.into_parts();
     require_right(&mut cx.tx, &definition).await?;
     let author = cx.actor.user_id();
@@ -71,7 +77,11 @@ pub(crate) async fn update_automation(
 /// Archives an automation and cancels its runs.
 #[utoipa::path(delete, path = "/api/automations/{id}", operation_id = "delete_automation", tag = "automations",
     extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path)), responses((status = 204)))]
-pub(crate) async fn delete_automation(mut cx: Cx<ManageAutomations>, PathId(id): PathId, if_match: IfMatch) -> ApiResult {
+pub(crate) async fn delete_automation(
+    mut cx: Cx<ManageAutomations>,
+    PathId(id): PathId,
+    if_match: IfMatch,
+) -> ApiResult {
     let before = automations::find_for_update(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
     if_match.require(before.row_version)?;
     automations::archive(&mut cx.tx, id).await?;

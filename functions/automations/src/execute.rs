@@ -22,18 +22,26 @@ pub(crate) async fn execute_automation(
         return cx.commit(Accepted(executed)).await;
     }
     if automation.status != "active" {
-        return Err(Problem::conflict("not_active", "Publish the automation, or resume it, before it is started."));
+        return Err(Problem::conflict(
+            "not_active",
+            "Publish the automation, or resume it, before it is started.",
+        ));
     }
     let executed = automations::execute(&mut cx.tx, id, &request, own).await?;
     cx.commit(Accepted(executed)).await
 }
 
 /// The draft is rehearsed, so that it can be tried before it is published.
-async fn rehearse(cx: &mut Cx<WriteAutomations>, automation: &Automation, request: &Execute) -> ApiResult<Executed> {
+async fn rehearse(
+    cx: &mut Cx<WriteAutomations>,
+    automation: &Automation,
+    request: &Execute,
+) -> ApiResult<Executed> {
     let graph = automation.definition().graph().map_err(refuse)?;
     let (now, own) = (cx.now(), cx.actor.own_records_of());
     let preview = engine::rehearse(&mut cx.tx, now, &graph, &request.lead_ids, own, &request.payload).await?;
-    let missing = request.lead_ids.iter().filter(|lead| !preview.iter().any(|play| play.lead_id == Some(**lead)));
+    let missing =
+        request.lead_ids.iter().filter(|lead| !preview.iter().any(|play| play.lead_id == Some(**lead)));
     let skipped = missing.map(|lead| Skipped { lead_id: Some(*lead), reason: "not_found" }).collect();
     Ok(Executed { run_ids: Vec::new(), skipped, preview: Some(preview) })
 }

@@ -18,7 +18,11 @@ pub fn api() -> Api {
         .routes(routes!(runs::get_run))
         .routes(routes!(runs::cancel_run))
         .routes(routes!(runs::retry_run))
-        .routes(routes!(definitions::get_automation, definitions::update_automation, definitions::delete_automation))
+        .routes(routes!(
+            definitions::get_automation,
+            definitions::update_automation,
+            definitions::delete_automation
+        ))
         .routes(routes!(life::validate_automation))
         .routes(routes!(life::publish_automation))
         .routes(routes!(life::pause_automation))

@@ -98,7 +98,12 @@ async fn answer(cx: Cx<ManageAutomations>, automation: Automation) -> ApiResult 
 }
 
 /// 404 or 409, whichever it is.
-async fn refused(tx: &mut TenantTx, id: Uuid, code: &'static str, detail: &'static str) -> ApiResult<Problem> {
+async fn refused(
+    tx: &mut TenantTx,
+    id: Uuid,
+    code: &'static str,
+    detail: &'static str,
+) -> ApiResult<Problem> {
     let there = automations::find(tx, id).await?.is_some();
     Ok(if there { Problem::conflict(code, detail) } else { Problem::not_found() })
 }

@@ -60,7 +60,9 @@ pub(crate) async fn cancel_run(mut cx: Cx<ManageAutomations>, PathId(id): PathId
     let run = find(&mut cx, id).await?;
     match run.status.as_str() {
         "cancelled" => return cx.commit(Json(run)).await,
-        "completed" | "failed" | "skipped" => return Err(Problem::conflict("run_ended", "The run has ended.")),
+        "completed" | "failed" | "skipped" => {
+            return Err(Problem::conflict("run_ended", "The run has ended."));
+        }
         _ => {}
     }
     automations::cancel(&mut cx.tx, id).await?;
@@ -79,7 +81,10 @@ pub(crate) async fn retry_run(
 ) -> ApiResult {
     find(&mut cx, id).await?;
     if !automations::retry(&mut cx.tx, id, retry).await? {
-        return Err(Problem::conflict("run_not_stopped", "Only a run that failed, was cancelled or needs attention is tried again."));
+        return Err(Problem::conflict(
+            "run_not_stopped",
+            "Only a run that failed, was cancelled or needs attention is tried again.",
+        ));
     }
     let run = find(&mut cx, id).await?;
     cx.commit(Json(run)).await

@@ -42,7 +42,8 @@ async fn deliver(app: &App, hint: &Hint, owed: &Owed) -> WorkResult {
     };
     let now = clock::now();
     let target = (owed.url.as_str(), &owed.signed_with);
-    let (made, result) = deliveries::attempt(&client, app.secret_box(), target, now, owed.body.expose()).await;
+    let (made, result) =
+        deliveries::attempt(&client, app.secret_box(), target, now, owed.body.expose()).await;
     let [spread] = random_bytes::<1>().unwrap_or_default();
     let verdict = verdict(result, owed.attempt, spread);
     let Some(mut tx) = app.db.open_tenant(hint.tenant).await? else { return Ok(()) };

@@ -101,11 +101,14 @@ async fn apply(app: &App, tenant: TenantId, receipt: &Claimed, said: &Normalised
     let Some(mut tx) = app.db.open_tenant(tenant).await? else { return Ok(()) };
     let mut ingest = Ingest::new(app, &mut tx, receipt, clock::now());
     let mut too_early = false;
-    let mut troubles: Vec<String> = said.errors.iter().map(|bad| format!("#{}: {}", bad.index, bad.error)).collect();
+    let mut troubles: Vec<String> =
+        said.errors.iter().map(|bad| format!("#{}: {}", bad.index, bad.error)).collect();
     for (index, canonical) in said.events.iter().enumerate() {
         match ingest.apply(canonical).await {
             Ok(()) => {}
-            Err(Failed::Element(trouble)) => troubles.push(format!("#{index}: {}: {}", trouble.code, trouble.detail)),
+            Err(Failed::Element(trouble)) => {
+                troubles.push(format!("#{index}: {}: {}", trouble.code, trouble.detail))
+            }
             Err(Failed::TooEarly) => too_early = true,
             Err(Failed::Database(error)) => return Err(error),
         }
@@ -114,7 +117,10 @@ async fn apply(app: &App, tenant: TenantId, receipt: &Claimed, said: &Normalised
         // Everything is rolled back and done again a little later: a report may overtake the answer to its sending.
         drop(tx);
         app.db.settle().await;
-        let trouble = Trouble { code: "message_unknown".to_owned(), detail: "no such message was sent, yet".to_owned() };
+        let trouble = Trouble {
+            code: "message_unknown".to_owned(),
+            detail: "no such message was sent, yet".to_owned(),
+        };
         return put_off(app, tenant, receipt, &trouble).await;
     }
     ingest.tell().await?;

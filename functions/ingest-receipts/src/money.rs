@@ -24,7 +24,11 @@ use crate::{
 
 impl Ingest<'_> {
     /// Money arrived.
-    pub(crate) async fn take_payment(&mut self, canonical: &Canonical, payment: &Payment) -> Result<(), Failed> {
+    pub(crate) async fn take_payment(
+        &mut self,
+        canonical: &Canonical,
+        payment: &Payment,
+    ) -> Result<(), Failed> {
         let lead_id = self.payer(canonical, payment).await?;
         let news = PaymentNews {
             refs: payment.refs.clone(),
@@ -158,9 +162,9 @@ impl Ingest<'_> {
     /// The person whom the provider named, else the one whose invoice was paid.
     async fn whose(&mut self, news: &PaymentNews, payment: Option<Uuid>) -> Result<Option<Uuid>, Failed> {
         match (news.lead_id, payment) {
-            (None, Some(payment)) => {
-                Ok(finance::payments::find_payment(self.tx, payment).await?.and_then(|payment| payment.lead_id))
-            }
+            (None, Some(payment)) => Ok(finance::payments::find_payment(self.tx, payment)
+                .await?
+                .and_then(|payment| payment.lead_id)),
             (lead, _) => Ok(lead),
         }
     }

@@ -24,8 +24,9 @@ pub(crate) async fn make(app: &App, tenant: TenantId, calls: Vec<Call>) -> Resul
     }
     let client = OutboundClient::new(&app.config).map_err(|error| DbError::Defect(error.to_string()))?;
     let client = &client;
-    let mut answers =
-        stream::iter(calls).map(|call| async move { (make_one(client, &call).await, call) }).buffer_unordered(AT_ONCE);
+    let mut answers = stream::iter(calls)
+        .map(|call| async move { (make_one(client, &call).await, call) })
+        .buffer_unordered(AT_ONCE);
     let mut again = false;
     while let Some((outcome, call)) = answers.next().await {
         again |= settle(app, tenant, &call, outcome).await?;
@@ -64,7 +65,13 @@ async fn make_one(client: &OutboundClient, call: &Call) -> CallOutcome {
             let retryable = answer.status == 429 || answer.status >= 500;
             let message = format!("The target answered {}.", answer.status);
             let retry_after = answer.retry_after().and_then(|after| i64::try_from(after.as_secs()).ok());
-            CallOutcome::Failed { status: Some(answer.status), code: "http_status", message, retryable, retry_after }
+            CallOutcome::Failed {
+                status: Some(answer.status),
+                code: "http_status",
+                message,
+                retryable,
+                retry_after,
+            }
         }
         Err(OutboundError::Refused(reason)) => failure("target_refused", reason, None, false),
         Err(OutboundError::NotSent(reason)) => failure("not_reached", reason, None, true),

@@ -73,15 +73,28 @@ struct State {
     workers: [Worker; 2],
 }
 
-const START: State =
-    State { run: Run::Due, epoch: 0, claims: 0, effect: Effect::Planned, made: 0, moved: 0, workers: [Worker::Idle; 2] };
+const START: State = State {
+    run: Run::Due,
+    epoch: 0,
+    claims: 0,
+    effect: Effect::Planned,
+    made: 0,
+    moved: 0,
+    workers: [Worker::Idle; 2],
+};
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a member of a JSON object: missing reads as null, writing makes it"
+)]
 fn next(state: State, rules: Rules) -> Vec<State> {
     let mut found = Vec::new();
     if state.run == (Run::Running { leased: true }) {
         let mut expired = State { run: Run::Running { leased: false }, ..state };
         if rules.lease_outlives_worker {
-            expired.workers = expired.workers.map(|worker| if epoch(worker) == Some(state.epoch) { Worker::Idle } else { worker });
+            expired.workers = expired
+                .workers
+                .map(|worker| if epoch(worker) == Some(state.epoch) { Worker::Idle } else { worker });
         }
         found.push(expired);
     }
@@ -108,7 +121,8 @@ fn epoch(worker: Worker) -> Option<u8> {
 
 /// What a worker does next, if it can.
 fn act(state: State, rules: Rules, worker: Worker) -> Option<(State, Worker)> {
-    let holds = |epoch: u8| !rules.fence || (epoch == state.epoch && matches!(state.run, Run::Running { .. }));
+    let holds =
+        |epoch: u8| !rules.fence || (epoch == state.epoch && matches!(state.run, Run::Running { .. }));
     match worker {
         Worker::Idle => match state.run {
             Run::Due | Run::Running { leased: false } => {
@@ -128,9 +142,13 @@ fn act(state: State, rules: Rules, worker: Worker) -> Option<(State, Worker)> {
                 Some((State { effect, ..state }, Worker::Marked(epoch)))
             }
             (Effect::Dispatching, Class::Keyed) => Some((state, Worker::Marked(epoch))),
-            (Effect::Dispatching, Class::Searchable) if state.made > 0 => Some((state, Worker::Called(epoch))),
+            (Effect::Dispatching, Class::Searchable) if state.made > 0 => {
+                Some((state, Worker::Called(epoch)))
+            }
             (Effect::Dispatching, Class::Searchable) => Some((state, Worker::Marked(epoch))),
-            (Effect::Dispatching, Class::Opaque) => Some((State { run: Run::Attention, ..state }, Worker::Idle)),
+            (Effect::Dispatching, Class::Opaque) => {
+                Some((State { run: Run::Attention, ..state }, Worker::Idle))
+            }
             (Effect::Settled, _) => Some((state, Worker::Idle)),
         },
         Worker::Marked(epoch) => {
@@ -197,7 +215,10 @@ fn every_state_leads_to_an_end() {
 #[test]
 fn an_end_means_that_the_effect_was_made() {
     for class in CLASSES {
-        assert!(reachable(Rules::all(class)).iter().all(|state| state.run != Run::Ended || state.made == 1), "{class:?}");
+        assert!(
+            reachable(Rules::all(class)).iter().all(|state| state.run != Run::Ended || state.made == 1),
+            "{class:?}"
+        );
     }
 }
 
@@ -224,7 +245,9 @@ fn without_the_fence_a_run_is_moved_twice() {
 
 #[test]
 fn without_the_limit_a_crash_repeats_for_ever() {
-    let claims = |limit_claims| reachable(Rules { limit_claims, ..Rules::all(Class::Keyed) }).iter().map(|state| state.claims).max();
+    let claims = |limit_claims| {
+        reachable(Rules { limit_claims, ..Rules::all(Class::Keyed) }).iter().map(|state| state.claims).max()
+    };
     assert_eq!(claims(true), Some(MAX_CLAIMS));
     assert!(claims(false) > Some(MAX_CLAIMS));
 }

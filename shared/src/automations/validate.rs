@@ -189,10 +189,10 @@ fn check_update(update: &UpdateLead, findings: &mut Findings<'_>) {
         match (own, value) {
             (Some(""), _) => findings.refuse(&pointer, "unknown_field", "Name the own field: cf.<key>."),
             (None, _) if !known => {
-                findings.refuse(&pointer, "unknown_field", "A step cannot set this field.")
+                findings.refuse(&pointer, "unknown_field", "A step cannot set this field.");
             }
             (None, Value::Null) if field == "status" => {
-                findings.refuse(&pointer, "required", "A lead always has a status.")
+                findings.refuse(&pointer, "required", "A lead always has a status.");
             }
             (None, Value::Number(number))
                 if field == "score" && number.as_i64().is_some_and(|n| i32::try_from(n).is_ok()) => {}
@@ -220,7 +220,7 @@ fn check_wait(wait: &Wait, findings: &mut Findings<'_>) {
             );
         }
         None if wait.timeout.is_some() => {
-            findings.refuse("/timeout", "unknown_field", "A time limit belongs to `forEvent`.")
+            findings.refuse("/timeout", "unknown_field", "A time limit belongs to `forEvent`.");
         }
         _ => {}
     }
@@ -280,7 +280,7 @@ fn check_texts(value: &Value, pointer: &str, findings: &mut Findings<'_>) {
             .enumerate()
             .for_each(|(i, item)| check_texts(item, &format!("{pointer}/{i}"), findings)),
         Value::Object(map) => {
-            map.iter().for_each(|(key, item)| check_texts(item, &format!("{pointer}/{key}"), findings))
+            map.iter().for_each(|(key, item)| check_texts(item, &format!("{pointer}/{key}"), findings));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
@@ -378,6 +378,7 @@ mod tests {
     use super::super::graph::Definition;
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "each caller makes its steps on the spot")]
     fn problems(steps: Value) -> Vec<(String, String)> {
         let steps = steps.as_array().unwrap().clone();
         let definition =

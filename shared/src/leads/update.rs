@@ -159,6 +159,10 @@ impl UpdatedLead {
     ///
     /// # Errors
     /// When the lead cannot be written as JSON, which would be a defect.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a member of a JSON object: missing reads as null, writing makes it"
+    )]
     pub fn from_previous(lead: Lead, previous: Map<String, Value>) -> Result<Self, Problem> {
         let mut before = to_value(&lead).map_err(|_| Problem::internal())?;
         for (field, value) in previous {
@@ -187,6 +191,10 @@ impl UpdatedLead {
     ///
     /// # Errors
     /// When the lead cannot be written as JSON, which would be a defect.
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a member of a JSON object: missing reads as null, writing makes it"
+    )]
     pub fn events(&self, now: DateTime<Utc>) -> Result<Vec<NewEvent>, Problem> {
         let payload = to_value(&self.lead).map_err(|_| Problem::internal())?;
         let event = |kind, payload: Value, previous: Map<String, Value>| NewEvent {

@@ -233,9 +233,8 @@ fn refusal(answer: &Answer, code: Option<String>, reason: Option<String>) -> Out
     match answer.status {
         401 | 403 => Outcome::AccountRefused(cause),
         408 | 425 | 429 => Outcome::Retry(answer.retry_after(), cause),
-        400..=499 => Outcome::Rejected(FailureClass::Permanent, cause),
         // A redirect was not followed, so nothing was taken; a server error may have come after the work.
-        300..=399 => Outcome::Rejected(FailureClass::Permanent, cause),
+        300..=499 => Outcome::Rejected(FailureClass::Permanent, cause),
         _ => Outcome::Ambiguous(cause),
     }
 }

@@ -133,7 +133,10 @@ async fn another_tenants_ids_are_exactly_as_absent_as_ids_that_nobody_has() {
 async fn answer(tenant: &Tenant, route: &Route, row: &rows::Row, id: &dyn Fn(&str) -> String) -> Answer {
     let ids: Vec<String> = row.path_ids.iter().map(|kind| id(kind)).collect();
     let path = fill(&route.path, &ids.iter().map(String::as_str).collect::<Vec<_>>());
-    let query = row.query.replace("$id", &id(row.query_id));
+    let query = match row.query {
+        "" => String::new(),
+        query => format!("?{}", query.replace("$id", &id(row.query_id))),
+    };
     let body = row.body_with(id);
     call(&tenant.owner, route, &format!("{path}{query}"), body.as_ref()).await
 }

@@ -73,7 +73,7 @@ const ACCOUNTS: &[Row] = &[
 ];
 
 const LEADS: &[Row] = &[
-    query("list_leads", "?ownerId=$id", "user"),
+    query("list_leads", "ownerId=$id", "user"),
     row("create_lead", &[], r#"{"firstName":"Foreign","ownerId":"$user"}"#),
     row("create_leads", &[], r#"{"items":[{"firstName":"Foreign","ownerId":"$user"}]}"#),
     row("upsert_lead", &[], r#"{"email":"foreign@example.com","ownerId":"$user"}"#),
@@ -134,7 +134,11 @@ const MESSAGES: &[Row] = &[
 
 const AUTOMATIONS: &[Row] = &[
     row("list_automations", &[], ""),
-    row("create_automation", &[], r#"{"name":"New","trigger":{"type":"manual"},"steps":[{"id":"end","type":"exit"}]}"#),
+    row(
+        "create_automation",
+        &[],
+        r#"{"name":"New","trigger":{"type":"manual"},"steps":[{"id":"end","type":"exit"}]}"#,
+    ),
     row("get_automation", &["automation"], ""),
     row("update_automation", &["automation"], r#"{"name":"Changed"}"#),
     row("delete_automation", &["automation"], ""),
@@ -238,7 +242,7 @@ const WEBHOOKS: &[Row] = &[
     row("update_webhook_source", &["source"], r#"{"name":"Changed"}"#),
     row("delete_webhook_source", &["source"], ""),
     row("rotate_webhook_source", &["source"], r#"{"secret":"whsec_0123456789abcdef0123456789abcdef"}"#),
-    query("list_webhook_receipts", "?sourceId=$id", "source"),
+    query("list_webhook_receipts", "sourceId=$id", "source"),
     row("get_webhook_receipt", &["receipt"], ""),
     row("replay_webhook_receipt", &["receipt"], ""),
     row("list_webhook_endpoints", &[], ""),

@@ -43,7 +43,8 @@ impl Source {
     /// Posts bytes with headers.
     pub async fn post(&self, kind: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Answer {
         let client = Client::anonymous();
-        let mut request = client.request(Method::POST, &self.path).header("content-type", kind).body(body.into());
+        let mut request =
+            client.request(Method::POST, &self.path).header("content-type", kind).body(body.into());
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

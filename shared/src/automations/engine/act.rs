@@ -33,11 +33,11 @@ impl Walk<'_> {
             Action::RemoveTags(tags) => self.change_tags(&tags.tags, EventKind::LeadTagRemoved)?,
             Action::UpdateLead(update) => self.update_lead(update)?,
             Action::MoveStage(stage) => {
-                self.set_field("stageId", "stage_id", json!(stage.stage_id), EventKind::LeadStageChanged)?
+                self.set_field("stageId", "stage_id", &json!(stage.stage_id), EventKind::LeadStageChanged)?
             }
             Action::AssignOwner(assign) => {
                 let owner = self.next_owner(step, assign);
-                self.set_field("ownerId", "owner_id", json!(owner), EventKind::LeadUpdated)?
+                self.set_field("ownerId", "owner_id", &json!(owner), EventKind::LeadUpdated)?
             }
             Action::CreateActivity(activity) => self.create_activity(activity)?,
             Action::Notify(notify) => self.notify(notify)?,
@@ -117,7 +117,7 @@ impl Walk<'_> {
                 text::render_value(value, &self.roots).map_err(|error| ("invalid_template", error))?;
             let own = field.strip_prefix("cf.").or_else(|| field.strip_prefix("customFields."));
             match own {
-                Some(key) => self.set_own_field(key, value, &mut previous)?,
+                Some(key) => self.set_own_field(key, &value, &mut previous)?,
                 None => self.set_plain_field(field, value, &mut previous)?,
             }
         }
@@ -150,14 +150,14 @@ impl Walk<'_> {
     fn set_own_field(
         &mut self,
         key: &str,
-        value: Value,
+        value: &Value,
         previous: &mut Map<String, Value>,
     ) -> Result<(), Failure> {
         let lead = self.lead_mut()?;
         let mut own = lead.get("customFields").and_then(Value::as_object).cloned().unwrap_or_default();
         let before =
             if value.is_null() { own.remove(key) } else { own.insert(key.to_owned(), value.clone()) };
-        if before.as_ref().unwrap_or(&Value::Null) != &value {
+        if before.as_ref().unwrap_or(&Value::Null) != value {
             previous.insert(format!("customFields.{key}"), before.unwrap_or_default());
             lead.insert("customFields".to_owned(), Value::Object(own.clone()));
             self.writes.lead.insert("custom_fields".to_owned(), Value::Object(own));
@@ -169,12 +169,12 @@ impl Walk<'_> {
         &mut self,
         field: &str,
         column: &str,
-        value: Value,
+        value: &Value,
         kind: EventKind,
     ) -> Result<Value, Failure> {
         let lead = self.lead_mut()?;
         let before = lead.insert(field.to_owned(), value.clone()).unwrap_or_default();
-        if before == value {
+        if before == *value {
             return Ok(Value::Null);
         }
         self.writes.lead.insert(column.to_owned(), value.clone());
@@ -262,8 +262,6 @@ impl Walk<'_> {
 fn checked(field: &str, value: Value) -> Result<Value, Failure> {
     let refuse = |detail: &str| ("invalid_value", format!("`{field}`: {detail}"));
     match (field, &value) {
-        (_, Value::Null) => Ok(value),
-        ("score", Value::Number(_)) => Ok(value),
         ("score", Value::String(text)) => {
             text.trim().parse::<i32>().map(Value::from).map_err(|_| refuse("a whole number is expected."))
         }
@@ -281,7 +279,7 @@ fn checked(field: &str, value: Value) -> Result<Value, Failure> {
         (_, Value::String(text)) if text.chars().count() > 200 => {
             Err(refuse("at most 200 characters are taken."))
         }
-        (_, Value::String(_)) => Ok(value),
+        (_, Value::String(_) | Value::Null) | ("score", Value::Number(_)) => Ok(value),
         _ => Err(refuse("a text is expected.")),
     }
 }

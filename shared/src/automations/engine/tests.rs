@@ -14,6 +14,7 @@ use crate::automations::graph::{Definition, Graph};
 
 const NOW: &str = "2026-03-28T10:00:00Z";
 
+#[expect(clippy::needless_pass_by_value, reason = "each caller makes its steps on the spot")]
 fn graph(steps: Value) -> Graph {
     let steps = steps.as_array().unwrap().clone();
     Definition { trigger: json!({"type": "lead.created"}), steps, ..Definition::default() }.graph().unwrap()
@@ -99,12 +100,21 @@ fn database_steps_are_taken_together_and_see_each_other() {
     ]));
     let walked = scene.look();
     assert_eq!(walked.next, Next::Completed("end".to_owned()));
-    assert_eq!(Value::Object(walked.writes.lead.clone()), json!({"tags": ["vip"], "status": "contacted", "custom_fields": {"plan": "Lena"}}));
+    assert_eq!(
+        Value::Object(walked.writes.lead.clone()),
+        json!({"tags": ["vip"], "status": "contacted", "custom_fields": {"plan": "Lena"}})
+    );
     assert_eq!(walked.writes.notices.len(), 1);
     assert_eq!(walked.writes.notices[0].body, "Lena is contacted");
     let kinds: Vec<&str> = walked.writes.events.iter().map(|event| event.kind.word()).collect();
     assert_eq!(kinds, ["lead.tagAdded", "lead.tagRemoved", "lead.updated"]);
-    assert!(walked.writes.events.iter().all(|event| event.cause.run_id == Some(scene.run.id) && event.cause.depth == 1));
+    assert!(
+        walked
+            .writes
+            .events
+            .iter()
+            .all(|event| event.cause.run_id == Some(scene.run.id) && event.cause.depth == 1)
+    );
     assert_eq!(walked.step_seq, 5);
 }
 
@@ -117,7 +127,9 @@ fn what_is_so_already_is_skipped_and_tells_nothing() {
 
 #[test]
 fn a_wait_rests_and_its_row_ends_when_the_run_wakes() {
-    let mut scene = Scene::new(json!([{"id": "pause", "type": "wait", "for": "P1D"}, {"id": "end", "type": "exit", "reason": "done"}]));
+    let mut scene = Scene::new(
+        json!([{"id": "pause", "type": "wait", "for": "P1D"}, {"id": "end", "type": "exit", "reason": "done"}]),
+    );
     let walked = scene.look();
     // The clocks change that night, and a day later it is eleven in Berlin again.
     let until = Some(at("2026-03-29T09:00:00Z"));
@@ -144,7 +156,11 @@ fn an_event_leads_on_and_its_absence_leads_aside() {
         {"id": "late", "type": "exit", "reason": "silent"}
     ]);
     let mut scene = Scene::new(steps);
-    let waiting = Next::Waiting { until: Some(at("2026-03-28T11:00:00Z")), kind: "event", event: Some("message.received".to_owned()) };
+    let waiting = Next::Waiting {
+        until: Some(at("2026-03-28T11:00:00Z")),
+        kind: "event",
+        event: Some("message.received".to_owned()),
+    };
     assert_eq!(scene.look().next, waiting);
     assert_eq!(scene.walk().next, Next::Completed("silent".to_owned()));
     scene.run.context = json!({"wokenBy": Uuid::from_u128(9)});
@@ -176,7 +192,8 @@ fn a_message_is_waited_for_and_its_failure_takes_the_way_for_errors() {
 
 #[test]
 fn a_failure_without_a_way_out_ends_the_run_and_tells_managers() {
-    let mut scene = Scene::new(json!([{"id": "hello", "type": "sendMessage", "channel": "sms", "body": "Hi"}]));
+    let mut scene =
+        Scene::new(json!([{"id": "hello", "type": "sendMessage", "channel": "sms", "body": "Hi"}]));
     scene.look();
     scene.facts.open_step =
         Some(OpenStep { status: "failed".to_owned(), error: Some(("refused".to_owned(), "No.".to_owned())) });
@@ -194,15 +211,20 @@ fn a_request_is_filled_in_once_and_repeated_as_it_was() {
     let walked = scene.look();
     assert_eq!(walked.next, Next::Calling);
     let request = walked.writes.call.unwrap();
-    assert_eq!((request.url.as_str(), request.body.as_deref()), ("https://example.com/Lena", Some(r#"{"who":"Lena"}"#)));
+    assert_eq!(
+        (request.url.as_str(), request.body.as_deref()),
+        ("https://example.com/Lena", Some(r#"{"who":"Lena"}"#))
+    );
     let again = scene.walk();
     assert_eq!((again.next, again.writes.call, again.writes.steps.len()), (Next::Calling, None, 0));
 }
 
 #[test]
 fn a_goal_ends_a_run_at_its_next_look() {
-    let mut scene = Scene::new(json!([{"id": "pause", "type": "wait", "for": "P1D"}, {"id": "end", "type": "exit"}]));
-    scene.graph.goal = Some(serde_json::from_value(json!({"field": "status", "op": "eq", "value": "customer"})).unwrap());
+    let mut scene =
+        Scene::new(json!([{"id": "pause", "type": "wait", "for": "P1D"}, {"id": "end", "type": "exit"}]));
+    scene.graph.goal =
+        Some(serde_json::from_value(json!({"field": "status", "op": "eq", "value": "customer"})).unwrap());
     scene.look();
     scene.facts.lead.as_mut().unwrap()["status"] = json!("customer");
     let walked = scene.walk();

@@ -104,7 +104,7 @@ mod tests {
         for provider in Provider::ALL {
             match new_secret(&keys, tenant, provider, None) {
                 Ok(Some(made)) => {
-                    assert_eq!(verify::check_secret(provider, made.clear.expose()), Ok(()), "{provider}")
+                    assert_eq!(verify::check_secret(provider, made.clear.expose()), Ok(()), "{provider}");
                 }
                 Ok(None) => assert_eq!(provider, Provider::Forms),
                 Err(problem) => assert_eq!((provider, problem.code()), (Provider::Sendgrid, "invalid_input")),
