@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use serde_json::Value;
+use tests::template::{Template, example_drift};
+
 #[test]
 fn the_committed_description_is_what_the_code_says() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
@@ -11,4 +14,49 @@ fn the_committed_description_is_what_the_code_says() {
         committed == generated,
         "docs/openapi.json is stale. You changed a route or a shape; run `make openapi` and commit the result"
     );
+}
+
+fn root() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+fn template() -> Template {
+    Template::read(&std::fs::read_to_string(root().join("template.yaml")).unwrap()).unwrap()
+}
+
+/// (method, path, function) of every route.
+fn routes() -> Vec<(String, String, String)> {
+    let document: Value = serde_json::from_str(&local::functions::document().unwrap()).unwrap();
+    let mut routes = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            // Health, version and description are in every function; the gateway asks `auth`.
+            let function = match operation["tags"][0].as_str().unwrap() {
+                "operations" => "auth",
+                tag => tag,
+            };
+            routes.push((method.to_uppercase(), path.clone(), function.to_owned()));
+        }
+    }
+    routes
+}
+
+#[test]
+fn the_template_deploys_the_routes_queues_schedules_and_variables_of_the_code() {
+    let template = template();
+    let routes = routes();
+    let routes: Vec<_> = routes.iter().map(|(m, p, f)| (m.as_str(), p.as_str(), f.as_str())).collect();
+    let mut drift = template.route_drift(&routes);
+    let variables: Vec<_> = shared::config::VARIABLES.iter().map(|(name, _)| *name).collect();
+    drift.extend(template.env_drift(&variables));
+    drift.extend(template.runbook_drift(&root()));
+    drift.extend(template.queue_drift(&[
+        ("receipts", "ingest-receipts"),
+        ("runs", "run-automations"),
+        ("messages", "send-messages"),
+        ("deliveries", "deliver-webhooks"),
+    ]));
+    let example = std::fs::read_to_string(root().join(".env.example")).unwrap();
+    drift.extend(example_drift(&example, &variables));
+    assert!(drift.is_empty(), "{}", drift.join("\n"));
 }

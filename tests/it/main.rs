@@ -8,6 +8,8 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
+    clippy::needless_pass_by_value,
+    clippy::disallowed_methods,
     unreachable_pub,
     reason = "a test that meets what it did not expect has failed, and says where"
 )]

@@ -107,7 +107,7 @@ async fn apply(app: &App, tenant: TenantId, receipt: &Claimed, said: &Normalised
         match ingest.apply(canonical).await {
             Ok(()) => {}
             Err(Failed::Element(trouble)) => {
-                troubles.push(format!("#{index}: {}: {}", trouble.code, trouble.detail))
+                troubles.push(format!("#{index}: {}: {}", trouble.code, trouble.detail));
             }
             Err(Failed::TooEarly) => too_early = true,
             Err(Failed::Database(error)) => return Err(error),

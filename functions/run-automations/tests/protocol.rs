@@ -141,11 +141,10 @@ fn act(state: State, rules: Rules, worker: Worker) -> Option<(State, Worker)> {
                 let effect = if rules.mark { Effect::Dispatching } else { Effect::Planned };
                 Some((State { effect, ..state }, Worker::Marked(epoch)))
             }
-            (Effect::Dispatching, Class::Keyed) => Some((state, Worker::Marked(epoch))),
             (Effect::Dispatching, Class::Searchable) if state.made > 0 => {
                 Some((state, Worker::Called(epoch)))
             }
-            (Effect::Dispatching, Class::Searchable) => Some((state, Worker::Marked(epoch))),
+            (Effect::Dispatching, Class::Keyed | Class::Searchable) => Some((state, Worker::Marked(epoch))),
             (Effect::Dispatching, Class::Opaque) => {
                 Some((State { run: Run::Attention, ..state }, Worker::Idle))
             }

@@ -76,11 +76,6 @@ impl Client {
         self.send(self.request(Method::POST, path).json(&body.into())).await
     }
 
-    /// PUT
-    pub async fn put(&self, path: &str, body: impl Into<Value>) -> Answer {
-        self.send(self.request(Method::PUT, path).json(&body.into())).await
-    }
-
     /// PATCH
     pub async fn patch(&self, path: &str, body: impl Into<Value>) -> Answer {
         self.send(self.request(Method::PATCH, path).json(&body.into())).await

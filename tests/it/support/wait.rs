@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 /// Asks until there is something, for twenty seconds at most.
-#[track_caller]
 pub async fn eventually<T, F>(what: &str, mut ask: F) -> T
 where
     F: AsyncFnMut() -> Option<T>,

@@ -54,6 +54,8 @@ impl Neighbour {
         neighbour.add("metric", "/api/wellness/metrics", metric).await;
         let goal = json!({"leadId": lead, "type": "steps", "target": 9, "title": "$"});
         neighbour.add("goal", "/api/wellness/goals", goal).await;
+        neighbour.add_finance().await;
+        neighbour.add_run().await;
         neighbour
     }
 
@@ -98,6 +100,18 @@ impl Neighbour {
         let sale = json!({"shiftId": self.id("shift"), "lines": lines, "tenders": [{"tender": "card", "amount": 1000}]});
         let sale = self.add("sale", "/api/finance/pos/sales", sale).await;
         self.know("saleLine", sale["receipt"]["lines"][0]["id"].clone());
+    }
+
+    /// An automation with a run that waits.
+    async fn add_run(&mut self) {
+        let steps = json!([{"id": "rest", "type": "wait", "for": "P300D"}]);
+        let automation = json!({"name": "$", "trigger": {"type": "manual"}, "steps": steps});
+        self.add("automation", "/api/automations", automation).await;
+        let path = format!("/api/automations/{}", self.id("automation"));
+        self.tenant.post(&format!("{path}/publish"), json!({})).await.expect(200);
+        let started = json!({"leadIds": [self.id("lead")]});
+        let started = self.tenant.post(&format!("{path}/execute"), started).await.expect(202);
+        self.know("run", started["runIds"][0].clone());
     }
 
     async fn add_pipeline(&mut self) {

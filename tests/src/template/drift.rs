@@ -7,12 +7,14 @@ use serde_json::Value;
 use super::{Route, Template};
 
 /// Variables of the code that the template leaves out on purpose: from the secret, from Lambda itself, or for laptops only.
-pub const NOT_IN_TEMPLATE: [&str; 10] = [
+pub const NOT_IN_TEMPLATE: [&str; 12] = [
     "DATABASE_URL",
     "JWT_SIGNING_KEYS",
     "SECRET_BOX_KEYS",
-    "REDIS_URL",
     "AWS_REGION",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
     "AWS_ENDPOINT_URL",
     "PORT",
     "PGPORT",
