@@ -80,7 +80,7 @@ pub enum Verdict {
     Gone(Failure),
 }
 
-/// Takes hold of a due delivery for [`LEASE_SECONDS`] and counts the try. Commit before the call.
+/// Takes hold of a due delivery for `LEASE_SECONDS` and counts the try. Commit before the call.
 ///
 /// # Errors
 /// When the database refuses.

@@ -99,7 +99,7 @@ impl Claimed {
     }
 }
 
-/// Takes hold of a due receipt for [`LEASE_SECONDS`] and counts the attempt. Commit before the work begins.
+/// Takes hold of a due receipt for `LEASE_SECONDS` and counts the attempt. Commit before the work begins.
 ///
 /// # Errors
 /// When the database refuses.
