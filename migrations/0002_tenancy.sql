@@ -68,6 +68,7 @@ call protect_tenant_table('users', p_versioned => true);
 
 -- E-mail address → the tenants and users that have it. The only place where tenants can be found by an address, so it is no tenant table:
 -- no policy guards it because nobody but `find_logins` may read it. A trigger on `users` keeps it, on_user_email below.
+-- no tenant: it is what finds the tenant, and only definer functions may read it
 create table login_index (
     tenant_id uuid not null,
     user_id uuid not null,
@@ -205,6 +206,7 @@ call protect_tenant_table('api_keys');
 
 -- Counters of failed logins and of calls that come before a tenant is known. Keyed by a keyed hash of the account or the address, so it
 -- holds nothing about a person and needs no tenant; the runtime reads and writes it directly.
+-- no tenant: it counts before one is known, and holds keyed hashes only
 create table throttles (
     kind text not null,                          -- what is counted: login_account, login_address, register, forgot …
     key_hash bytea not null,
