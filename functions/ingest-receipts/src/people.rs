@@ -61,7 +61,8 @@ impl Ingest<'_> {
                 let payload = to_value(&lead).unwrap_or_default();
                 self.event(EventKind::LeadCreated, (lead.id, Some(lead.id)), key, self.now, payload);
             }
-            Upserted::Updated { previous } if !previous.is_empty() => {
+            // A visit alone is told by its own event (the form, the message); only changed fields make an update.
+            Upserted::Updated { previous } if previous.keys().any(|field| field != "lastTouch") => {
                 let key = self.key(canonical, "lead.updated");
                 self.changed(&lead, key, Value::Object(previous));
             }

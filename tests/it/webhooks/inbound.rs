@@ -169,7 +169,8 @@ async fn a_replay_of_what_was_done_does_nothing_again() {
     assert!(told["leadId"].is_string(), "the signal is about the person in the same body: {told}");
     let replay = tenant.post(&format!("/api/webhooks/receipts/{id}/replay"), Value::Null).await.expect(202);
     settled(&tenant, replay["id"].as_str().unwrap(), "processed").await;
-    assert_eq!(items(&tenant, "/api/events").await.len(), before.len());
+    let after = items(&tenant, "/api/events").await;
+    assert_eq!(after.len(), before.len(), "the replay told something: {after:?}");
 }
 
 #[tokio::test]

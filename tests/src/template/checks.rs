@@ -7,7 +7,7 @@ use super::{Template, example_drift};
 const TEMPLATE: &str = include_str!("../../../template.yaml");
 const EXAMPLE: &str = include_str!("../../../.env.example");
 
-const VARIABLES: [&str; 20] = [
+const VARIABLES: [&str; 22] = [
     "APP_ENV",
     "PORT",
     "DATABASE_URL",
@@ -24,7 +24,9 @@ const VARIABLES: [&str; 20] = [
     "SQS_DELIVERIES_URL",
     "AWS_ENDPOINT_URL",
     "AWS_REGION",
-    "REDIS_URL",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
     "PGPORT",
     "PG_BIN_DIR",
     "SEED",
@@ -122,7 +124,7 @@ fn a_route_of_the_wrong_function_is_told() {
     let template = template();
     let code: Vec<_> = routes(&template)
         .into_iter()
-        .map(|(method, path, name)| (method, path, if path == "/api/tenant" { "leads" } else { name }))
+        .map(|(method, path, name)| (method, path, if path == "/api/auth/jwks" { "leads" } else { name }))
         .collect();
     one(&template.route_drift(&code), "sends it to auth");
 }
