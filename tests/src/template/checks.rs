@@ -142,7 +142,7 @@ fn variables_missing_superfluous_or_secret_are_told() {
     let found = changed("        LOG_LEVEL:", "        LOG_LEVEL_X:").env_drift(&VARIABLES);
     assert!(found.len() == 30 && found.iter().all(|sentence| sentence.contains("LOG_LEVEL")), "{found:#?}");
     let found =
-        changed("        LOG_LEVEL:", "        REDIS_URL: x\n        LOG_LEVEL:").env_drift(&VARIABLES);
+        changed("        LOG_LEVEL:", "        SECRET_BOX_KEYS: x\n        LOG_LEVEL:").env_drift(&VARIABLES);
     assert!(
         found.len() == 15 && found.iter().all(|sentence| sentence.contains("secrets come through")),
         "{found:#?}"
