@@ -1,6 +1,6 @@
 # Everything a developer types. Each target is thin: what takes thought is in scripts/.
 #
-# Passed on through the environment: PORT (3000), PGPORT (a free one), DATABASE_URL (a private server in
+# Passed on through the environment: PORT (3000), PGPORT (54329), DATABASE_URL (a private server in
 # .local/ otherwise), PG_BIN_DIR, SEED (1).
 SHELL := /bin/bash
 export PATH := $(HOME)/.cargo/bin:$(PATH)

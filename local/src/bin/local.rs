@@ -13,6 +13,9 @@ use local::{Options, Stack, banner, settings};
 use private_postgres::{Cluster, DATABASE, Durability};
 use shared::{app::App, config, db, demo, logging};
 
+/// Where the private PostgreSQL listens unless `PGPORT` says otherwise.
+const PRIVATE_PORT: u16 = 54329;
+
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> ExitCode {
@@ -79,7 +82,7 @@ impl Database {
             let password = settings::kept_password(dir)?;
             return Ok(Self { owner_url: url.clone(), app_password: Some(password), cluster: None });
         }
-        let port = number(given, "PGPORT")?;
+        let port = Some(number(given, "PGPORT")?.unwrap_or(PRIVATE_PORT));
         let cluster = Cluster::start(&private_postgres::Options {
             dir: std::path::absolute(dir.join("postgres"))?,
             port,
