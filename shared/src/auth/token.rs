@@ -33,7 +33,7 @@ pub const MAX_BYTES: usize = 8 * 1024;
 const TYPE: &str = "at+jwt";
 const ALGORITHM: &str = "EdDSA";
 
-/// What an access token says: this user, in this tenant, in this session, with this role.
+/// What an access token says: who, of which tenant, by which login, with which role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Claims {
     /// `sub`: the user.
