@@ -26,7 +26,10 @@ pub async fn tick(app: &App) -> WorkResult {
     let began = Instant::now();
     for pass in 1..=PASSES {
         let mut tx = app.db.system(SystemReason::Sweep).await?;
-        let hints = sweep::due(&mut tx, HORIZON, PER_TENANT, LIMIT).await?;
+        let mut hints = sweep::due(&mut tx, HORIZON, PER_TENANT, LIMIT).await?;
+        if pass == 1 {
+            hints.extend(sweep::due_schedules(&mut tx, HORIZON, LIMIT).await?);
+        }
         tx.commit().await?;
         let (found, late) = (hints.len(), hints.iter().filter(|hint| hint.delay.is_zero()).count());
         if found > 0 {

@@ -173,7 +173,8 @@ pub const LAWS: &[Law] = &[
                   or (g.privilege_type <> 'SELECT' and (c.relname, a.attname) <> ('api_keys', 'last_used_at'))
                   -- The sweeper sees every tenant's queues, so it sees ids, states and times and nothing else.
                   or (pg_get_userbyid(g.grantee) = 'wellspring_sweeper' and a.attname not in (
-                      'tenant_id', 'id', 'status', 'state', 'wake_at', 'next_attempt_at', 'lease_until', 'settle_after')))",
+                      'tenant_id', 'id', 'automation_id', 'status', 'state', 'wake_at', 'tick_at', 'next_attempt_at', 'lease_until',
+                      'settle_after')))",
     },
     Law {
         name: "owners",
@@ -206,7 +207,7 @@ pub const LAWS: &[Law] = &[
                   ('open_api_key', 'wellspring_lookup'), ('open_webhook_source', 'wellspring_lookup'), ('open_tenant', 'wellspring_lookup'),
                   ('open_refresh', 'wellspring_lookup'), ('open_one_time_token', 'wellspring_lookup'), ('find_logins', 'wellspring_lookup'),
                   ('search_leads', 'wellspring_lookup'), ('search_conversations', 'wellspring_lookup'),
-                  ('sweep_due', 'wellspring_sweeper'), ('sweep_tenants', 'wellspring_sweeper'),
+                  ('sweep_due', 'wellspring_sweeper'), ('sweep_schedules', 'wellspring_sweeper'), ('sweep_tenants', 'wellspring_sweeper'),
                   ('ensure_cta_month', pg_get_userbyid((select relowner from pg_class where oid = to_regclass('public.cta_events')))))
               select p.oid::regprocedure::text from pg_proc p left join allowed a on a.name = p.proname
               where p.pronamespace = 'public'::regnamespace and p.prosecdef
