@@ -2,7 +2,7 @@
 # Installs what this machine lacks. Says nothing and takes no time when nothing is missing.
 #
 #   scripts/setup.sh run      a C compiler, and PostgreSQL unless DATABASE_URL is set
-#   scripts/setup.sh test     the same, with PostgreSQL in any case: the tests start servers of their own
+#   scripts/setup.sh test     the same, with PostgreSQL in any case: the tests start servers of their own; and a browser
 #   scripts/setup.sh check    the same, and the linters of the template in .venv
 #   scripts/setup.sh lambda   the same, and cargo-lambda with its cross compiler in .venv
 set -euo pipefail
@@ -100,6 +100,14 @@ install_packages() {
     fi
 }
 
+# The page of the API's description is tested in Chromium. Not every distribution has these packages (Ubuntu has a snap in
+# their place), so a failure is only said: every test but those of the page works without a browser.
+install_browser() {
+    command -v chromedriver >/dev/null && return
+    (packages=(chromium chromium-driver) && install_packages) ||
+        say 'there is no Chromium with its chromedriver: the tests of /api/docs will fail, all others work'
+}
+
 # install_tools LIST: the programs of scripts/tools/LIST.txt in .venv, once per version of that list.
 install_tools() {
     local list="scripts/tools/$1.txt" stamp=".venv/$1.installed"
@@ -123,4 +131,5 @@ check | lambda)
 *) give_up "unknown goal $goal" "scripts/setup.sh run|test|check|lambda" ;;
 esac
 install_packages
+case $goal in test | check) install_browser ;; esac
 case $goal in check | lambda) install_tools "$goal" ;; esac
