@@ -4,7 +4,8 @@
 #   scripts/setup.sh run      a C compiler, and PostgreSQL unless DATABASE_URL is set
 #   scripts/setup.sh test     the same, with PostgreSQL in any case: the tests start servers of their own; and a browser
 #   scripts/setup.sh check    the same, and the linters of the template in .venv
-#   scripts/setup.sh lambda   the same, and cargo-lambda with its cross compiler in .venv
+#   scripts/setup.sh lambda   a C compiler, and cargo-lambda with its cross compiler in .venv
+#   scripts/setup.sh deploy   the same, and the linters of the template, of which one deploys it
 set -euo pipefail
 cd "$(dirname "$0")/.."
 goal=${1:-run}
@@ -124,12 +125,14 @@ need_compiler
 case $goal in
 run) [ -n "${DATABASE_URL:-}" ] || need_postgres ;;
 test) need_postgres ;;
-check | lambda)
+check)
     need_postgres
     need_python
     ;;
-*) give_up "unknown goal $goal" "scripts/setup.sh run|test|check|lambda" ;;
+lambda | deploy) need_python ;;
+*) give_up "unknown goal $goal" "scripts/setup.sh run|test|check|lambda|deploy" ;;
 esac
 install_packages
 case $goal in test | check) install_browser ;; esac
-case $goal in check | lambda) install_tools "$goal" ;; esac
+case $goal in check | deploy) install_tools check ;; esac
+case $goal in lambda | deploy) install_tools lambda ;; esac

@@ -17,13 +17,13 @@ const CARGO_LAMBDA: Tool = Tool {
     install: if cfg!(windows) {
         "pip install -r scripts/tools/lambda.txt"
     } else {
-        "scripts/setup.sh lambda"
+        "scripts/setup.sh deploy"
     },
 };
 const SAM: Tool = Tool {
     name: "aws-sam-cli",
     command: &[if cfg!(windows) { "sam.cmd" } else { "sam" }, "--version"],
-    install: if cfg!(windows) { "pip install -r scripts/tools/check.txt" } else { "scripts/setup.sh check" },
+    install: if cfg!(windows) { "pip install -r scripts/tools/check.txt" } else { "scripts/setup.sh deploy" },
 };
 const AWS: Tool = Tool { name: "aws", command: &["aws", "--version"], install: "install the AWS CLI" };
 

@@ -11,9 +11,6 @@ use tokio::{
 
 use super::{eventually, stack};
 
-/// Keys that select what an input field holds, so that what is typed next replaces it.
-const SELECT_ALL: &str = "\u{e009}a\u{e000}";
-
 /// A browser with one page. Dropping it ends it.
 pub struct Browser {
     http: reqwest::Client,
@@ -55,10 +52,18 @@ impl Browser {
         self.post(&format!("element/{element}/click"), json!({})).await;
     }
 
-    /// Replaces what an input field holds.
-    pub async fn fill(&self, selector: &str, text: &str) {
-        let element = self.element(selector).await;
-        self.post(&format!("element/{element}/value"), json!({"text": format!("{SELECT_ALL}{text}")})).await;
+    /// Replaces what an input field holds, as pasting would: the page hears of it once.
+    pub async fn paste(&self, selector: &str, text: &str) {
+        self.element(selector).await;
+        let script = format!(
+            "const field = document.querySelector({});
+             const {{ set }} = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(field), 'value');
+             set.call(field, {});
+             field.dispatchEvent(new Event('input', {{ bubbles: true }}));",
+            json!(selector),
+            json!(text)
+        );
+        self.script(&script).await;
     }
 
     /// Text of the first element; empty while there is none.
