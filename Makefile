@@ -29,7 +29,7 @@ check: ## all gates in order of speed (GATES="fmt clippy" runs some)
 
 bench: ## the speed and memory table
 	@scripts/setup.sh test
-	cargo run --release -p bench --bin bench
+	cargo run --profile driver -p bench --bin bench
 
 fmt: ## format the Rust code
 	cargo fmt --all

@@ -7,13 +7,15 @@ use tests::lambda::parse_http;
 
 use crate::{
     Failure,
-    table::{self, Row},
+    table::{self, Cost, Row},
     world::{Business, World, request},
 };
 
 /// Requests before the clock runs: plans are cached after five executions, caches warm soon after.
 const WARM_UP: usize = 200;
 const REQUESTS: usize = 2_000;
+/// Exports are long; a few tell enough.
+const EXPORTS: usize = 20;
 /// Cold starts of which the median is told.
 const COLD_STARTS: usize = 15;
 
@@ -23,6 +25,7 @@ struct Case {
     name: &'static str,
     function: &'static str,
     expected: u16,
+    requests: usize,
     event: MakeEvent,
 }
 
@@ -69,12 +72,33 @@ async fn cases(world: &World) -> Result<Vec<Case>, Failure> {
             "",
             |n| json!({"name": "Form Person", "email": format!("form{n}@bench.example.com")}),
         ),
+        post(
+            "message send",
+            "messages",
+            202,
+            "/api/messages/send",
+            &usual.token,
+            move |n| json!({"leadId": lead, "channel": "email", "subject": "Hello", "body": format!("Message {n}")}),
+        ),
+        post("CTA batch of 10", "analytics", 202, "/api/analytics/cta", &usual.token, cta_batch),
+        Case { requests: EXPORTS, ..get("export, 25,000 rows as CSV", "analytics", EXPORT, &usual.token) },
     ])
+}
+
+/// The largest chunk of an export, from the seeded events.
+const EXPORT: &str = "/api/analytics/cta/export?format=csv&surface=seeded&limit=25000";
+
+fn cta_batch(number: usize) -> Value {
+    let events = (0..10).map(|place| {
+        json!({"eventId": format!("bench-{number}-{place}"), "surface": "landing", "ctaId": "book", "kind": "click",
+            "visitorId": format!("visitor-{place}")})
+    });
+    json!({"events": events.collect::<Vec<_>>()})
 }
 
 fn get(name: &'static str, function: &'static str, path: &str, token: &str) -> Case {
     let event = request("GET", path, token, None);
-    Case { name, function, expected: 200, event: Box::new(move |_| event.clone()) }
+    Case { name, function, expected: 200, requests: REQUESTS, event: Box::new(move |_| event.clone()) }
 }
 
 fn post(
@@ -87,7 +111,7 @@ fn post(
 ) -> Case {
     let (path, token) = (path.to_owned(), token.to_owned());
     let event = move |number| request("POST", &path, &token, Some(&body(number)));
-    Case { name, function, expected, event: Box::new(event) }
+    Case { name, function, expected, requests: REQUESTS, event: Box::new(event) }
 }
 
 /// The path of a form's receiver.
@@ -114,25 +138,28 @@ async fn measure(world: &World, case: &Case) -> Result<Row, Failure> {
         cold.push(environment.cold_start().first_response.ok_or("no cold start was seen")?);
     }
     let environment = world.launch(case.function)?;
-    for number in 0..WARM_UP {
+    let warm_up = WARM_UP.min(case.requests);
+    for number in 0..warm_up {
         let answer = parse_http(&environment.invoke(&(case.event)(number)).await?)?;
         // Webhooks may answer 200 or 202; anything else is a case that does not do what it says.
         if answer.status != case.expected && !(200..300).contains(&answer.status) {
             return Err(format!("{}: {} {}", case.name, answer.status, answer.text()).into());
         }
     }
-    let (before, trips) = (environment.usage()?, world.proxy.trips());
-    let mut times = Vec::with_capacity(REQUESTS);
-    for number in WARM_UP..WARM_UP + REQUESTS {
+    let (before, server_before, trips) = (environment.usage()?, world.server_cpu()?, world.proxy.trips());
+    let mut times = Vec::with_capacity(case.requests);
+    for number in warm_up..warm_up + case.requests {
         times.push(environment.invoke(&(case.event)(number)).await?.duration);
     }
-    let (after, trips) = (environment.usage()?, world.proxy.trips() - trips);
-    let cpu = after.cpu.saturating_sub(before.cpu);
-    Ok(Row::new(case.name, &mut cold, &mut times, cpu, after.peak_rss, per_request(trips)))
-}
-
-fn per_request(trips: u64) -> f64 {
-    f64::from(u32::try_from(trips).unwrap_or(u32::MAX)) / f64::from(u32::try_from(REQUESTS).unwrap_or(1))
+    let (after, server_after, trips) =
+        (environment.usage()?, world.server_cpu()?, world.proxy.trips() - trips);
+    let cost = Cost {
+        cpu: after.cpu.saturating_sub(before.cpu),
+        server_cpu: server_after.saturating_sub(server_before),
+        peak_bytes: after.peak_rss,
+        trips,
+    };
+    Ok(Row::new(case.name, &mut cold, &mut times, &cost))
 }
 
 /// The value below which the given share of sorted durations lies.

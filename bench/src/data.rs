@@ -27,6 +27,31 @@ pub(crate) fn leads(tenant: &str, count: u32) -> String {
     )
 }
 
+/// Calls to action of the last minutes, as a page sends them.
+pub(crate) fn cta_events(tenant: &str, count: u32) -> String {
+    format!(
+        "select set_config('app.tenant_id', '{tenant}', false);
+         insert into cta_events (tenant_id, id, event_id, surface, cta_id, kind, occurred_at, visitor_id, page, utm)
+         select '{tenant}', new_id(), 'seed-' || n, 'seeded', 'book-trial', 'click', now() - make_interval(secs => n * 0.01),
+                'visitor-' || n, 'https://studio.example/trial?n=' || n, '{{\"source\": \"instagram\"}}'
+           from generate_series(1, {count}) n;"
+    )
+}
+
+/// Runs of a published automation, one for each lead: due at once, or not in this century.
+pub(crate) fn runs(tenant: &str, automation: &str, count: u32, due: bool) -> String {
+    let wake = if due { "now()" } else { "now() + interval '100 years'" };
+    format!(
+        "select set_config('app.tenant_id', '{tenant}', false);
+         insert into automation_runs (tenant_id, id, automation_id, version, lead_id, entry_key, status, wake_at, depth)
+         select '{tenant}', new_id(), '{automation}', 1, l.id, 'bench-' || '{wake_word}' || l.id, '{status}', {wake}, 1
+           from (select id from leads where tenant_id = '{tenant}' limit {count}) l;
+         analyze automation_runs;",
+        wake_word = if due { "due-" } else { "later-" },
+        status = if due { "queued" } else { "waiting" },
+    )
+}
+
 /// The other businesses, so that no index holds one tenant only.
 pub(crate) fn others() -> Vec<String> {
     (1..=OTHERS)

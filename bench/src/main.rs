@@ -7,6 +7,8 @@
 mod binaries;
 mod cases;
 mod data;
+mod engine;
+mod server;
 mod table;
 mod world;
 
@@ -33,6 +35,7 @@ async fn run() -> Result<(), Failure> {
     let world = World::start().await?;
     let rows = cases::measure_all(&world).await?;
     table::print(&rows);
+    engine::measure(&world).await?;
     table::print_pgbench(&world)?;
     table::print_binaries()?;
     Ok(())

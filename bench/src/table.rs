@@ -11,6 +11,16 @@ use private_postgres::find;
 
 use crate::{Failure, binaries, cases::quantile, world::World};
 
+/// What the requests of a case took together.
+pub(crate) struct Cost {
+    /// The function's CPU time.
+    pub(crate) cpu: Duration,
+    /// PostgreSQL's.
+    pub(crate) server_cpu: Duration,
+    pub(crate) peak_bytes: u64,
+    pub(crate) trips: u64,
+}
+
 /// One line of the table.
 pub(crate) struct Row {
     name: &'static str,
@@ -19,6 +29,7 @@ pub(crate) struct Row {
     p99: Duration,
     per_second: f64,
     cpu: Duration,
+    server_cpu: Duration,
     peak_kib: u64,
     trips: f64,
 }
@@ -28,9 +39,7 @@ impl Row {
         name: &'static str,
         cold: &mut [Duration],
         times: &mut [Duration],
-        cpu: Duration,
-        peak_bytes: u64,
-        trips: f64,
+        cost: &Cost,
     ) -> Self {
         cold.sort_unstable();
         times.sort_unstable();
@@ -42,9 +51,10 @@ impl Row {
             p50: quantile(times, 500),
             p99: quantile(times, 990),
             per_second: f64::from(count) / total.as_secs_f64(),
-            cpu: cpu / count,
-            peak_kib: peak_bytes / 1024,
-            trips,
+            cpu: cost.cpu / count,
+            server_cpu: cost.server_cpu / count,
+            peak_kib: cost.peak_bytes / 1024,
+            trips: f64::from(u32::try_from(cost.trips).unwrap_or(u32::MAX)) / f64::from(count),
         }
     }
 }
@@ -52,18 +62,21 @@ impl Row {
 /// Prints the measurements.
 pub(crate) fn print(rows: &[Row]) {
     say("");
-    say("| case | cold ms | p50 ms | p99 ms | req/s | CPU ms/req | peak MiB | round trips |");
-    say("|---|---|---|---|---|---|---|---|");
+    say(
+        "| case | cold ms | p50 ms | p99 ms | req/s | CPU ms/req | PostgreSQL ms/req | peak MiB | round trips |",
+    );
+    say("|---|---|---|---|---|---|---|---|---|");
     for row in rows {
         let peak = f64::from(u32::try_from(row.peak_kib).unwrap_or(u32::MAX)) / 1024.0;
         say(&format!(
-            "| {} | {:.1} | {:.2} | {:.2} | {:.0} | {:.3} | {peak:.1} | {:.1} |",
+            "| {} | {:.1} | {:.2} | {:.2} | {:.0} | {:.3} | {:.3} | {peak:.1} | {:.1} |",
             row.name,
             millis(row.cold),
             millis(row.p50),
             millis(row.p99),
             row.per_second,
             millis(row.cpu),
+            millis(row.server_cpu),
             row.trips
         ));
     }
@@ -98,9 +111,7 @@ pub(crate) fn print_pgbench(world: &World) -> Result<(), Failure> {
 /// Sizes of the binaries, as they are and compressed.
 pub(crate) fn print_binaries() -> Result<(), Failure> {
     say("\n| binary | MB | gz MB |\n|---|---|---|");
-    let apis = local::functions::APIS.iter().map(|(name, _)| *name);
-    let workers = local::functions::WORKERS.iter().map(|(name, _)| *name);
-    for name in apis.chain(workers).chain(["sweep", "nightly", "migrate"]) {
+    for name in local::functions::names() {
         let path = binaries::path(name)?;
         let size = fs::metadata(&path)?.len();
         let packed = Command::new("gzip").arg("-c").arg(&path).output()?.stdout.len();
@@ -109,16 +120,18 @@ pub(crate) fn print_binaries() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Says what is being done.
+/// Says what is being done, beside the table.
 pub(crate) fn note(text: &str) {
     drop(writeln!(io::stderr(), "{text}"));
 }
 
-fn say(text: &str) {
+/// Writes a line of the result.
+pub(crate) fn say(text: &str) {
     drop(writeln!(io::stdout(), "{text}"));
 }
 
-fn millis(duration: Duration) -> f64 {
+/// For people.
+pub(crate) fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 

@@ -15,11 +15,13 @@ use tests::{
     proxy::CountingProxy,
 };
 
-use crate::{Failure, binaries, data, table};
+use crate::{Failure, binaries, data, server, table};
 
 /// Leads of the business that is measured, and of the large one.
 pub(crate) const LEADS: u32 = 10_000;
 const MANY_LEADS: u32 = 1_000_000;
+/// Events to export, of the business that is measured.
+const CTA_EVENTS: u32 = 50_000;
 
 /// Everything that a measurement needs.
 pub(crate) struct World {
@@ -77,6 +79,7 @@ impl World {
         for other in data::others() {
             self.cluster.execute(DATABASE, &other)?;
         }
+        self.cluster.execute(DATABASE, &data::cta_events(&self.usual.id, CTA_EVENTS))?;
         table::note("seeding one business with 1,000,000 leads");
         self.cluster.execute(DATABASE, &data::leads(&self.large.id, MANY_LEADS))?;
         self.cluster.execute(DATABASE, "analyze")?;
@@ -95,6 +98,11 @@ impl World {
             id: text(answer.pointer("/tenant/id").unwrap_or(&Value::Null))?,
             token: text(answer.pointer("/accessToken").unwrap_or(&Value::Null))?,
         })
+    }
+
+    /// CPU time of PostgreSQL so far.
+    pub(crate) fn server_cpu(&self) -> Result<Duration, Failure> {
+        server::cpu(self.cluster.dir())
     }
 
     /// A cold environment of a function.

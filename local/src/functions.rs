@@ -28,6 +28,12 @@ pub const WORKERS: [(&str, QueueName); 4] = [
 /// The scheduled functions.
 pub const SCHEDULES: [&str; 2] = ["sweep", "nightly"];
 
+/// Every function that is deployed.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    let (apis, workers) = (APIS.iter().map(|(name, _)| *name), WORKERS.iter().map(|(name, _)| *name));
+    apis.chain(workers).chain(SCHEDULES).chain(["migrate"])
+}
+
 /// The routes of all functions as one service.
 #[must_use]
 pub fn all() -> Api {

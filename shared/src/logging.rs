@@ -14,6 +14,21 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{clock, ids::TenantId};
 
+/// The crates of this workspace that log.
+const OURS: [&str; 11] = [
+    "shared",
+    "auth",
+    "webhooks",
+    "ingest_receipts",
+    "run_automations",
+    "send_messages",
+    "deliver_webhooks",
+    "sweep",
+    "nightly",
+    "migrate",
+    "local",
+];
+
 static EMF: AtomicBool = AtomicBool::new(false);
 
 /// Starts logging for Lambda: JSON lines on standard output, requests as metrics.
@@ -35,10 +50,10 @@ pub fn init_terminal(level: &str) {
     drop(subscriber.with_writer(std::io::stderr).try_init());
 }
 
+/// The level is for our own crates. Libraries write whole events and statements at theirs, and those tell of people.
 fn filter(level: &str) -> EnvFilter {
-    EnvFilter::new(format!(
-        "{level},sqlx=warn,hyper=warn,hyper_util=warn,rustls=warn,aws_smithy_runtime=warn"
-    ))
+    let ours = OURS.iter().map(|target| format!("{target}={level}"));
+    EnvFilter::new(std::iter::once("warn".to_owned()).chain(ours).collect::<Vec<_>>().join(","))
 }
 
 /// What is said of a request.

@@ -23,6 +23,7 @@ mod finance;
 mod lambda;
 mod leads;
 mod messages;
+mod outage;
 mod support;
 mod tenancy;
 mod webhooks;

@@ -1,6 +1,8 @@
 //! Lambda fidelity: the real binaries, fed over the Runtime API with the recorded events.
 
 mod crash;
+mod privacy;
+mod trips;
 mod world;
 
 use serde_json::Value;

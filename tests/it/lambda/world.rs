@@ -2,12 +2,23 @@
 
 use std::{
     collections::HashMap,
+    net::{Ipv4Addr, SocketAddr},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use serde_json::{Value, json};
-use tests::lambda::{Body, Emulator, Environment, Function, HttpAnswer, http_v2, parse_http};
+use shared::{
+    app::App,
+    config::{Config, Needs},
+    db::SystemReason,
+    queue::Hint,
+    sweep,
+};
+use tests::{
+    lambda::{Body, Emulator, Environment, Function, HttpAnswer, http_v2, parse_http},
+    proxy::CountingProxy,
+};
 
 use crate::support::{stack, tenant};
 
@@ -41,6 +52,37 @@ impl World {
         let mut values = running.values.clone();
         values.insert("DATABASE_URL".to_owned(), running.app_url_of(&database));
         Self { values, database, emulator: Emulator::start().await, apis: Mutex::default() }
+    }
+
+    /// The same with its functions' connections through a proxy that counts.
+    pub async fn counted(name: &str) -> (Self, CountingProxy) {
+        let mut world = Self::new(name).await;
+        let mut url = url::Url::parse(&world.values["DATABASE_URL"]).unwrap();
+        let server = SocketAddr::from((Ipv4Addr::LOCALHOST, url.port().unwrap()));
+        let proxy = CountingProxy::start(server).await.unwrap();
+        url.set_port(Some(proxy.address.port())).unwrap();
+        world.values.insert("DATABASE_URL".to_owned(), url.to_string());
+        (world, proxy)
+    }
+
+    /// Gives the functions that are started from now on a variable.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.values.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// What a sweep would hand out now.
+    pub async fn due(&self) -> Vec<Hint> {
+        let config = Config::from_values(self.values.clone(), Needs::Api).unwrap();
+        let app = App::new(config, 1).unwrap();
+        let mut tx = app.db.system(SystemReason::Sweep).await.unwrap();
+        let hints = sweep::due(&mut tx, Duration::from_secs(1), 100, 100).await.unwrap();
+        tx.commit().await.unwrap();
+        hints
+    }
+
+    /// What its API functions have written so far.
+    pub fn logs(&self) -> Vec<String> {
+        self.apis().values().flat_map(Environment::logs).map(|line| line.text).collect()
     }
 
     /// Starts another environment of a function.

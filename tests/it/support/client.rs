@@ -29,6 +29,7 @@ const PLUMBING: [&str; 6] =
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
+    base: String,
     token: Option<String>,
 }
 
@@ -51,21 +52,30 @@ impl Client {
 
     /// Somebody without a token at another loopback address: what is counted per address is counted apart.
     pub fn at(address: Ipv4Addr) -> Self {
+        Self::between(address, &stack().base)
+    }
+
+    /// Somebody without a token at another stack than the common one.
+    pub fn of(base: &str) -> Self {
+        Self::between(Ipv4Addr::LOCALHOST, base)
+    }
+
+    fn between(address: Ipv4Addr, base: &str) -> Self {
         // The client is built without a TLS stack of its own; nothing here speaks TLS, but it asks for one. A second
         // call finds it installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = reqwest::Client::builder().no_proxy().local_address(IpAddr::V4(address));
-        Self { http: builder.build().expect("a client is made"), token: None }
+        Self { http: builder.build().expect("a client is made"), base: base.to_owned(), token: None }
     }
 
     /// The same with a token.
     pub fn with_token(&self, token: &str) -> Self {
-        Self { http: self.http.clone(), token: Some(token.to_owned()) }
+        Self { token: Some(token.to_owned()), ..self.clone() }
     }
 
     /// A request that a test completes itself; [`Client::send`] sends it.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.http.request(method, format!("{}{path}", stack().base));
+        let request = self.http.request(method, format!("{}{path}", self.base));
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,

@@ -6,6 +6,7 @@ pub mod tenant;
 mod wait;
 
 use std::{
+    collections::HashMap,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::OnceLock,
@@ -27,7 +28,7 @@ pub struct Running {
     /// Database URL of the runtime role, for the binaries that tests start.
     pub app_url: String,
     /// The variables that the functions were given.
-    pub values: std::collections::HashMap<String, String>,
+    pub values: HashMap<String, String>,
     /// Dropped only when the process ends; the cluster's supervisor then stops the server.
     cluster: Cluster,
 }
@@ -46,6 +47,13 @@ impl Running {
     pub fn app_url_of(&self, database: &str) -> String {
         settings::as_role(&self.cluster.owner_url(database), "wellspring_app", None)
             .expect("the owner's URL is a URL")
+    }
+
+    /// Another stack, on a database of [`Self::create_database`].
+    pub fn serve(&self, database: &str) -> Client {
+        let mut values = self.values.clone();
+        values.insert("DATABASE_URL".to_owned(), self.app_url_of(database));
+        Client::of(&serve(self.cluster.owner_url(database), values))
     }
 
     /// Runs SQL as the schema's owner.
@@ -73,12 +81,17 @@ fn start() -> Running {
     let owner_url = cluster.owner_url(DATABASE);
     let app_url = settings::as_role(&owner_url, "wellspring_app", None).expect("the owner's URL is a URL");
     // The public address must be known before the port is; signatures of some providers cover it.
-    let values =
-        settings::values(&dir, &app_url, 3000, &std::collections::HashMap::new()).expect("keys are made");
+    let values = settings::values(&dir, &app_url, 3000, &HashMap::new()).expect("keys are made");
+    let base = serve(owner_url.clone(), values.clone());
+    Running { base, owner_url, app_url, values, cluster }
+}
+
+/// Starts a stack on a migrated database and returns where it listens.
+pub fn serve(owner_url: String, values: HashMap<String, String>) -> String {
     let (given, listening) = std::sync::mpsc::channel();
     let options = Options {
-        owner_url: owner_url.clone(),
-        values: values.clone(),
+        owner_url,
+        values,
         address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         sweep_every: Duration::from_millis(500),
         nightly_every: Duration::from_secs(3600),
@@ -93,6 +106,5 @@ fn start() -> Running {
             std::future::pending::<()>().await;
         });
     });
-    let address = listening.recv().expect("the stack listens");
-    Running { base: format!("http://{address}"), owner_url, app_url, values, cluster }
+    format!("http://{}", listening.recv().expect("the stack listens"))
 }

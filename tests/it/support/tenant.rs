@@ -24,16 +24,21 @@ pub struct Tenant {
 impl Tenant {
     /// Registers a business in Berlin.
     pub async fn new() -> Self {
+        Self::at(&Client::anonymous()).await
+    }
+
+    /// Registers it with the stack that a client speaks to.
+    pub async fn at(anonymous: &Client) -> Self {
         let email = unique_email("owner");
         let body = json!({
             "businessName": "Studio Nord", "name": "Olga Owner", "email": email, "password": PASSWORD,
             "timezone": "Europe/Berlin", "country": "DE", "currency": "EUR",
         });
-        let registration = Client::anonymous().post("/api/auth/register", body).await.expect(201);
+        let registration = anonymous.post("/api/auth/register", body).await.expect(201);
         let token = registration["accessToken"].as_str().expect("a token is given");
         Self {
             id: registration["tenant"]["id"].as_str().expect("a tenant is given").to_owned(),
-            owner: Client::anonymous().with_token(token),
+            owner: anonymous.with_token(token),
             email,
             registration,
         }

@@ -6,11 +6,20 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::{neighbour::Neighbour, rows};
-use crate::support::{Answer, Client, Tenant};
+use crate::support::{Answer, Client, Tenant, stack};
 
 const ROLES: [&str; 5] = ["viewer", "staff", "manager", "admin", "owner"];
 /// An id that nobody has.
 const NOBODY: &str = "0198a000-0000-7000-8000-00000000dead";
+
+/// Switches the database's wall off, so that only what the statements say is left.
+const NO_POLICIES: &str = "do $$
+    declare kept regclass;
+    begin
+        for kept in select oid from pg_class where relrowsecurity and relnamespace = 'public'::regnamespace loop
+            execute format('alter table %s disable row level security, no force row level security', kept);
+        end loop;
+    end $$";
 
 /// A route as the description tells it.
 struct Route {
@@ -112,7 +121,21 @@ async fn a_role_below_the_least_one_is_refused_and_the_least_one_is_not() {
 
 #[tokio::test]
 async fn another_tenants_ids_are_exactly_as_absent_as_ids_that_nobody_has() {
-    let (tenant, neighbour) = (Tenant::new().await, Neighbour::new().await);
+    keeps_apart(Tenant::new().await, Neighbour::new().await).await;
+}
+
+#[tokio::test]
+async fn without_policies_the_predicates_alone_keep_every_route_apart() {
+    stack().create_database("no_policies").await;
+    stack().execute("no_policies", NO_POLICIES);
+    let client = stack().serve("no_policies");
+    let (tenant, neighbour) = (Tenant::at(&client).await, Neighbour::of(Tenant::at(&client).await).await);
+    let broken = shared::db::walls::check(&stack().app_url_of("no_policies")).await.unwrap();
+    assert!(broken.len() > 50, "the policies still stand");
+    keeps_apart(tenant, neighbour).await;
+}
+
+async fn keeps_apart(tenant: Tenant, neighbour: Neighbour) {
     for route in guarded() {
         let row = rows::all().into_iter().find(|row| row.operation == route.operation).unwrap();
         let foreign = answer(&tenant, &route, &row, &|kind| neighbour.id(kind)).await;

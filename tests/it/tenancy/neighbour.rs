@@ -16,7 +16,11 @@ pub struct Neighbour {
 impl Neighbour {
     /// Opens a business and fills it.
     pub async fn new() -> Self {
-        let tenant = Tenant::new().await;
+        Self::of(Tenant::new().await).await
+    }
+
+    /// Fills a business.
+    pub async fn of(tenant: Tenant) -> Self {
         let canary = format!("canary{}", tenant.id.replace('-', ""));
         let mut neighbour = Self { tenant, ids: BTreeMap::new(), canary };
         neighbour.know("user", neighbour.tenant.registration["user"]["id"].clone());
@@ -126,7 +130,7 @@ impl Neighbour {
         let source = self.tenant.post("/api/webhooks/sources", body).await.expect(201);
         let form = json!({"name": self.canary, "email": format!("form{}@example.com", self.canary)});
         let path = format!("/api/webhooks/forms/{}", source["token"].as_str().unwrap());
-        let answer = crate::support::Client::anonymous().post(&path, form).await;
+        let answer = self.tenant.post(&path, form).await;
         assert!(answer.status.is_success(), "{answer}");
         let receipts = self.tenant.get("/api/webhooks/receipts").await.expect(200);
         self.know("receipt", receipts["items"][0]["id"].clone());
