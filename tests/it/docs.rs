@@ -8,13 +8,23 @@ use crate::support::{Client, Tenant, browser::Browser, eventually, stack, tenant
 
 const LOGIN: &str = "[id='operations-auth-login']";
 
-fn operations() -> usize {
-    let document: Value = serde_json::from_str(&local::functions::document().unwrap()).unwrap();
-    document["paths"].as_object().unwrap().values().map(|item| item.as_object().unwrap().len()).sum()
+fn document() -> Value {
+    serde_json::from_str(&local::functions::document().unwrap()).unwrap()
+}
+
+/// (method, path, operation) of every route.
+fn operations(document: &Value) -> Vec<(&str, &str, &Value)> {
+    let paths = document["paths"].as_object().unwrap().iter();
+    paths
+        .flat_map(|(path, item)| {
+            let methods = item.as_object().unwrap().iter();
+            methods.map(move |(method, operation)| (&**method, &**path, operation))
+        })
+        .collect()
 }
 
 async fn until_listed(browser: &Browser) {
-    let every = json!(operations());
+    let every = json!(operations(&document()).len());
     eventually("every operation being listed", async || {
         (browser.script("return document.querySelectorAll('.opblock').length").await == every).then_some(())
     })
@@ -116,4 +126,51 @@ fn the_vendored_viewer_is_the_one_that_its_page_names() {
         "index.html names another version than {version}"
     );
     assert!(notices.contains(&format!("swagger-ui-dist {version}")), "THIRD_PARTY.md names another version");
+}
+
+#[tokio::test]
+async fn every_example_of_a_body_is_accepted() {
+    let (document, tenant) = (document(), Tenant::new().await);
+    let mut sent = 0;
+    for (method, path, operation) in operations(&document) {
+        let body = &operation["requestBody"]["content"]["application/json"]["example"];
+        // The login's is that of the demo, whose people are only on a developer's machine.
+        if body.is_null() || operation["operationId"] == "login" {
+            continue;
+        }
+        let method = method.to_uppercase().parse().unwrap();
+        let answer = tenant.send(tenant.request(method, path).json(body)).await;
+        assert!(answer.status.is_success() && !answer.text.contains("invalid"), "{answer}");
+        sent += 1;
+    }
+    assert!(sent > 15, "only {sent} examples are left");
+}
+
+#[test]
+fn every_operation_says_what_it_does_who_may_call_it_and_what_its_statuses_mean() {
+    let document = document();
+    let described = |value: &Value| value["description"].as_str().is_some_and(|text| !text.is_empty());
+    let tags: Vec<&Value> = document["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
+    let mut found = Vec::new();
+    for (method, path, operation) in operations(&document) {
+        let mut demand = |kept: bool, what: &str| {
+            if !kept {
+                found.push(format!("{method} {path}: {what}"));
+            }
+        };
+        let summary = operation["summary"].as_str().unwrap();
+        demand(summary.len() <= 120, "begin the doc comment with a shorter sentence");
+        demand(described(operation), "nobody says who may call it");
+        demand(
+            tags.contains(&&operation["tags"][0]),
+            "its tag stands in no list: shared/src/http/openapi/prose.rs",
+        );
+        for (status, answer) in operation["responses"].as_object().unwrap() {
+            demand(described(answer) || answer["$ref"].is_string(), &format!("{status} is not described"));
+        }
+        for parameter in operation["parameters"].as_array().unwrap() {
+            demand(described(parameter), &format!("the parameter {} is not described", parameter["name"]));
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
 }

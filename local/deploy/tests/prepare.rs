@@ -57,10 +57,7 @@ impl Desk {
         let functions = fs::read_dir(repo.join("functions")).unwrap();
         let functions: Vec<_> =
             functions.map(|one| one.unwrap().file_name().into_string().unwrap()).collect();
-        let variables = vec![
-            ("APP_SECRET", WHOLE.to_owned()),
-            ("FUNCTIONS", functions.join(" ")),
-        ];
+        let variables = vec![("APP_SECRET", WHOLE.to_owned()), ("FUNCTIONS", functions.join(" "))];
         Self { root, variables }
     }
 
