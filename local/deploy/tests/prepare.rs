@@ -25,6 +25,7 @@ const SAM: &str = r#"echo "SAM CLI, version 1.170.0""#;
 const AWS: &str = r#"case "$*" in
 --version) echo "aws-cli/2.31.0" ;;
 *secret:app*) printf '%s' "$APP_SECRET" ;;
+"lambda invoke"*) for last; do :; done; echo '{"applied":1}' > "$last"; echo "$FUNCTION_ERROR" ;;
 *secret:migrate*) printf '%s' '{"DATABASE_URL":"postgres://canary"}' ;;
 esac"#;
 
@@ -62,7 +63,7 @@ impl Desk {
     }
 
     fn with_tools(self) -> Self {
-        for (name, script) in [("cargo", CARGO), ("sam", SAM), ("aws", AWS)] {
+        for (name, script) in [("cargo", CARGO), ("sam", SAM), ("aws", AWS), ("zip", "")] {
             let path = self.root.join("bin").join(name);
             let log = self.root.join("calls");
             fs::write(&path, format!("#!/bin/sh\necho \"{name} $*\" >> '{}'\n{script}\n", log.display()))
@@ -178,6 +179,29 @@ fn one_secret_for_everything_is_refused() {
     let outcome = desk.run(&["--dry-run"]);
     assert!(!outcome.success, "{}", outcome.text);
     has(&outcome.text, &["name one secret"]);
+}
+
+#[test]
+fn a_migration_that_fails_fails_its_script_and_deploys_nothing() {
+    let desk = Desk::new("migrate").with_tools();
+    let script = desk.root.join("scripts/deploy-migrate.sh");
+    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/deploy-migrate.sh"), &script).unwrap();
+    fs::create_dir_all(desk.root.join("target/lambda/migrate")).unwrap();
+    fs::write(desk.root.join("target/lambda/migrate/bootstrap"), "code").unwrap();
+    let path = format!("{}:/usr/bin:/bin", desk.root.join("bin").display());
+    let run = |error: &str| {
+        let mut command = Command::new(&script);
+        command.arg("wellspring-staging").env("PATH", &path).env("FUNCTION_ERROR", error);
+        command.output().unwrap().status.success()
+    };
+    assert!(run("None"));
+    assert!(!run("Unhandled"));
+    let calls = fs::read_to_string(desk.root.join("calls")).unwrap();
+    let lambda: Vec<_> = calls.lines().filter(|call| call.starts_with("aws lambda")).collect();
+    assert_eq!(lambda.len(), 6, "{calls}");
+    has(lambda[0], &["update-function-code --function-name wellspring-staging-migrate"]);
+    has(lambda[2], &["invoke --function-name wellspring-staging-migrate"]);
+    assert!(!calls.contains("deploy"), "{calls}");
 }
 
 #[test]
