@@ -1,5 +1,10 @@
 //! The program as a person runs it, in a copy of what it reads, with stand-ins for the tools that write down how they were called.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that meets what it did not expect has failed, and says where"
+)]
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
