@@ -2,9 +2,10 @@
 # Installs what this machine lacks. Says nothing and takes no time when nothing is missing.
 #
 #   scripts/setup.sh run      a C compiler, and PostgreSQL unless DATABASE_URL is set
-#   scripts/setup.sh test     the same, with PostgreSQL in any case: the tests start servers of their own
+#   scripts/setup.sh test     the same, with PostgreSQL in any case: the tests start servers of their own; and a browser
 #   scripts/setup.sh check    the same, and the linters of the template in .venv
-#   scripts/setup.sh lambda   the same, and cargo-lambda with its cross compiler in .venv
+#   scripts/setup.sh lambda   a C compiler, and cargo-lambda with its cross compiler in .venv
+#   scripts/setup.sh deploy   the same, and the linters of the template, of which one deploys it
 set -euo pipefail
 cd "$(dirname "$0")/.."
 goal=${1:-run}
@@ -100,6 +101,14 @@ install_packages() {
     fi
 }
 
+# The page of the API's description is tested in Chromium. Not every distribution has these packages (Ubuntu has a snap in
+# their place), so a failure is only said: every test but those of the page works without a browser.
+install_browser() {
+    command -v chromedriver >/dev/null && return
+    (packages=(chromium chromium-driver) && install_packages) ||
+        say 'there is no Chromium with its chromedriver: the tests of /api/docs will fail, all others work'
+}
+
 # install_tools LIST: the programs of scripts/tools/LIST.txt in .venv, once per version of that list.
 install_tools() {
     local list="scripts/tools/$1.txt" stamp=".venv/$1.installed"
@@ -116,11 +125,14 @@ need_compiler
 case $goal in
 run) [ -n "${DATABASE_URL:-}" ] || need_postgres ;;
 test) need_postgres ;;
-check | lambda)
+check)
     need_postgres
     need_python
     ;;
-*) give_up "unknown goal $goal" "scripts/setup.sh run|test|check|lambda" ;;
+lambda | deploy) need_python ;;
+*) give_up "unknown goal $goal" "scripts/setup.sh run|test|check|lambda|deploy" ;;
 esac
 install_packages
-case $goal in check | lambda) install_tools "$goal" ;; esac
+case $goal in test | check) install_browser ;; esac
+case $goal in check | deploy) install_tools check ;; esac
+case $goal in lambda | deploy) install_tools lambda ;; esac

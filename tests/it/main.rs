@@ -18,6 +18,7 @@ mod analytics;
 mod auth;
 mod automations;
 mod contract;
+mod docs;
 mod finance;
 mod lambda;
 mod leads;

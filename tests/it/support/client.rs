@@ -10,6 +10,21 @@ use serde_json::Value;
 
 use super::stack;
 
+/// What every page may read (<https://fetch.spec.whatwg.org/#cors-safelisted-response-header-name>).
+const READABLE: [&str; 7] = [
+    "cache-control",
+    "content-language",
+    "content-length",
+    "content-type",
+    "expires",
+    "last-modified",
+    "pragma",
+];
+
+/// What is for browsers and proxies, not for callers.
+const PLUMBING: [&str; 6] =
+    ["allow", "date", "transfer-encoding", "vary", "www-authenticate", "x-content-type-options"];
+
 /// Somebody with or without a token.
 #[derive(Clone)]
 pub struct Client {
@@ -73,6 +88,11 @@ impl Client {
         let line = format!("{} {}", request.method(), request.url());
         let response = self.http.execute(request).await.expect("the stack answers");
         let (status, headers) = (response.status(), response.headers().clone());
+        let hidden = hidden_from_pages(&headers);
+        assert!(
+            hidden.is_empty(),
+            "{line}: pages of other origins cannot read {hidden:?}. Add them to the exposed headers in shared/src/http/service.rs"
+        );
         Answer { status, headers, text: response.text().await.expect("the body arrives"), request: line }
     }
 
@@ -95,6 +115,17 @@ impl Client {
     pub async fn delete(&self, path: &str) -> Answer {
         self.send(self.request(Method::DELETE, path)).await
     }
+}
+
+/// Headers that say something to a caller and are kept from pages of other origins, on answers that such pages may read at all.
+fn hidden_from_pages(headers: &HeaderMap) -> Vec<String> {
+    let Some(exposed) = headers.get("access-control-expose-headers") else { return Vec::new() };
+    let exposed: Vec<&str> = exposed.to_str().expect("names are ASCII").split(',').map(str::trim).collect();
+    let says_something = |name: &&str| {
+        !READABLE.contains(name) && !PLUMBING.contains(name) && !name.starts_with("access-control-")
+    };
+    let names = headers.keys().map(http::HeaderName::as_str);
+    names.filter(says_something).filter(|name| !exposed.contains(name)).map(str::to_owned).collect()
 }
 
 impl Answer {

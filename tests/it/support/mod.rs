@@ -1,5 +1,6 @@
 //! The harness: one stack for all tests, a tenant for each.
 
+pub mod browser;
 mod client;
 pub mod tenant;
 mod wait;

@@ -68,6 +68,14 @@ fn one(found: &[String], fragment: &str) {
 }
 
 #[test]
+fn the_gateway_leaves_cors_to_the_application() {
+    assert!(
+        !TEMPLATE.contains("CorsConfiguration"),
+        "a gateway with CORS settings answers preflights itself and overwrites the headers of shared/src/http/service.rs"
+    );
+}
+
+#[test]
 fn every_function_crate_is_deployed_under_its_own_name() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../functions");
     let mut crates: Vec<_> = std::fs::read_dir(root)
