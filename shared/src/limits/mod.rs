@@ -18,14 +18,16 @@ mod reading;
 mod redis;
 mod scripts;
 mod toll;
+mod turn;
 
 use std::{net::IpAddr, time::Duration};
 
 pub use class::Class;
 pub use quota::{Quota, Quotas};
 pub use reading::Reading;
-pub use redis::{Redis, Tally, Turn};
+pub use redis::{Redis, Tally};
 pub use toll::Toll;
+pub use turn::Turn;
 pub(crate) use toll::{Bucket, Whole};
 
 use crate::{

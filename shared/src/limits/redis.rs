@@ -52,7 +52,7 @@ pub struct Tally {
 }
 
 /// The right to look at a row while others leave it alone.
-pub struct Turn {
+pub(super) struct Held {
     keys: [String; 2],
     holder: String,
 }
@@ -111,24 +111,28 @@ impl Redis {
         let _: Option<i32> = self.run(&script).await;
     }
 
-    /// Takes the turn at a row of a tenant for at most `limit`. `None` when somebody has it; they will look again.
-    pub(crate) async fn take_turn(&self, tenant: TenantId, row: Uuid, limit: Duration) -> Option<Turn> {
+    /// Takes the turn at a row of a tenant for at most `limit`. `Some(None)` when somebody has it, `None` when Redis is away.
+    pub(super) async fn take_turn(
+        &self,
+        tenant: TenantId,
+        row: Uuid,
+        limit: Duration,
+    ) -> Option<Option<Held>> {
         let (tag, row) = (self.hash(&tenant.to_string()), self.hash(&row.to_string()));
-        let turn = Turn {
+        let held = Held {
             keys: [format!("ws:{{{tag}}}:turn:{row}"), format!("ws:{{{tag}}}:word:{row}")],
             holder: crate::ids::new_id().to_string(),
         };
-        let mut script = turn.script(&scripts::TAKE_TURN);
+        let mut script = held.script(&scripts::TAKE_TURN);
         script.arg(limit.as_millis().to_string());
-        // Away: the claim in the database decides alone, as it does without Redis.
-        let taken: i32 = self.run(&script).await.unwrap_or(1);
-        (taken == 1).then_some(turn)
+        let taken: i32 = self.run(&script).await?;
+        Some((taken == 1).then_some(held))
     }
 
-    /// Ends a turn. True when somebody else came meanwhile: the row is to be looked at once more.
-    pub(crate) async fn end_turn(&self, turn: Turn) -> bool {
-        let word: i32 = self.run(&turn.script(&scripts::END_TURN)).await.unwrap_or(0);
-        word == 1
+    /// Ends a turn. True when somebody else came meanwhile.
+    pub(super) async fn end_turn(&self, held: Held) -> bool {
+        let word: Option<i32> = self.run(&held.script(&scripts::END_TURN)).await;
+        word == Some(1)
     }
 
     /// Runs a script, on a new connection if need be.
@@ -201,7 +205,7 @@ impl Redis {
     }
 }
 
-impl Turn {
+impl Held {
     fn script<'a>(&self, script: &'a Script) -> ScriptInvocation<'a> {
         let mut invocation = script.prepare_invoke();
         for key in &self.keys {
