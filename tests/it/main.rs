@@ -21,6 +21,7 @@ mod contract;
 mod finance;
 mod lambda;
 mod leads;
+mod limits;
 mod messages;
 mod support;
 mod tenancy;

@@ -27,8 +27,8 @@ pub use quota::{Quota, Quotas};
 pub use reading::Reading;
 pub use redis::{Redis, Tally};
 pub use toll::Toll;
-pub use turn::Turn;
 pub(crate) use toll::{Bucket, Whole};
+pub use turn::Turn;
 
 use crate::{
     accounts::network,

@@ -15,6 +15,8 @@ use super::stack;
 pub struct Client {
     http: reqwest::Client,
     token: Option<String>,
+    /// Another stack than the one that all tests share.
+    base: Option<String>,
 }
 
 /// What came back, read to the end.
@@ -40,17 +42,23 @@ impl Client {
         // call finds it installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = reqwest::Client::builder().no_proxy().local_address(IpAddr::V4(address));
-        Self { http: builder.build().expect("a client is made"), token: None }
+        Self { http: builder.build().expect("a client is made"), token: None, base: None }
     }
 
     /// The same with a token.
     pub fn with_token(&self, token: &str) -> Self {
-        Self { http: self.http.clone(), token: Some(token.to_owned()) }
+        Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// The same before another stack.
+    pub fn on(&self, base: &str) -> Self {
+        Self { base: Some(base.to_owned()), ..self.clone() }
     }
 
     /// A request that a test completes itself; [`Client::send`] sends it.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.http.request(method, format!("{}{path}", stack().base));
+        let base = self.base.as_deref().unwrap_or_else(|| &stack().base);
+        let request = self.http.request(method, format!("{base}{path}"));
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,

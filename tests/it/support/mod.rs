@@ -1,6 +1,7 @@
 //! The harness: one stack for all tests, a tenant for each.
 
 mod client;
+mod redis;
 pub mod tenant;
 mod wait;
 
@@ -14,6 +15,7 @@ use std::{
 pub use client::{Answer, Client};
 use local::{Options, Stack, settings};
 use private_postgres::{Cluster, DATABASE, Durability};
+pub use redis::Redis;
 pub use tenant::Tenant;
 pub use wait::eventually;
 
