@@ -44,27 +44,50 @@ revoke all on function take_token(text, integer, integer) from public;
 grant execute on function take_token(text, integer, integer) to wellspring_app;
 
 -- Takes a token of a caller and one of the business (or source) behind it; the row tells of the tighter one. The caller's comes first: what a
--- caller asks beyond its own quota does not eat up that of its colleagues.
+-- caller asks beyond its own quota does not eat up that of its colleagues. Every request pays for this function, so it does not call the one
+-- above, which would cost as much again.
 create function take_tokens(p_caller text, p_caller_quota integer, p_whole text, p_whole_quota integer, p_seconds integer)
     returns table (of_caller boolean, quota integer, tokens_left integer, full_in double precision, wait double precision)
     language plpgsql strict
     set search_path = pg_catalog, public, pg_temp
 as $$
 declare
-    caller record;
-    whole record;
+    at timestamptz := clock_timestamp();
+    span interval := make_interval(secs => p_seconds);
+    step interval := span / p_caller_quota;
+    name text := p_caller;
+    until timestamptz;
+    ahead double precision;
+    remaining integer;
 begin
-    select * into caller from take_token(p_caller, p_caller_quota, p_seconds);
-    if caller.wait is not null then
-        return query select true, caller.quota, caller.tokens_left, caller.full_in, caller.wait;
-        return;
+    of_caller := true;
+    quota := p_caller_quota;
+    insert into rate_limits as r (key, full_at) values (p_caller, at + step)
+    on conflict (key) do update set full_at = greatest(r.full_at, at) + step where greatest(r.full_at, at) + step <= at + span
+    returning r.full_at into until;
+    if until is not null then
+        full_in := extract(epoch from until - at);
+        tokens_left := floor((p_seconds - full_in) * p_caller_quota / p_seconds + 0.01);
+        name := p_whole;
+        step := span / p_whole_quota;
+        insert into rate_limits as r (key, full_at) values (p_whole, at + step)
+        on conflict (key) do update set full_at = greatest(r.full_at, at) + step where greatest(r.full_at, at) + step <= at + span
+        returning r.full_at into until;
+        ahead := extract(epoch from until - at);
+        remaining := floor((p_seconds - ahead) * p_whole_quota / p_seconds + 0.01);
+        if until is null or remaining < tokens_left then
+            of_caller := false;
+            quota := p_whole_quota;
+            full_in := ahead;
+            tokens_left := remaining;
+        end if;
     end if;
-    select * into whole from take_token(p_whole, p_whole_quota, p_seconds);
-    if whole.wait is not null or whole.tokens_left < caller.tokens_left then
-        return query select false, whole.quota, whole.tokens_left, whole.full_in, whole.wait;
-    else
-        return query select true, caller.quota, caller.tokens_left, caller.full_in, caller.wait;
+    if until is null then
+        tokens_left := 0;
+        select extract(epoch from r.full_at - at) into full_in from rate_limits r where r.key = name;
+        wait := greatest(full_in + extract(epoch from step) - p_seconds, 0.001);
     end if;
+    return next;
 end
 $$;
 revoke all on function take_tokens(text, integer, text, integer, integer) from public;

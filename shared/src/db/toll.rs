@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sqlx::{Executor, Row, postgres::PgRow};
 
-use super::{Db, DbError, DbResult, SystemTx};
-use crate::limits::{Bucket, Class, Reading};
+use super::{Db, DbError, DbResult, SystemTx, TenantTx};
+use crate::limits::{Bucket, Class, Reading, Toll};
 
 /// The row of `take_tokens`; another statement's row is none.
 pub(super) fn reading(class: Class, row: &PgRow) -> Option<Reading> {
@@ -36,6 +36,15 @@ impl Db {
         };
         reading(class, &row).ok_or_else(|| DbError::Defect("take_token answered no reading".to_owned()))
     }
+}
+
+/// Takes a toll in a transaction that is open already: for the moment in which Redis turns out to be away.
+///
+/// # Errors
+/// When the database refuses.
+pub(crate) async fn take_within(tx: &mut TenantTx, toll: &Toll) -> DbResult<Option<Reading>> {
+    let rows = tx.conn().fetch_all(sqlx::raw_sql(&toll.sql())).await?;
+    Ok(rows.first().and_then(|row| reading(toll.class(), row)))
 }
 
 /// Takes a token unless the account of `email` knows one of the networks; answers how long to wait when there is none.

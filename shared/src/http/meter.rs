@@ -119,12 +119,10 @@ impl Meter {
         open: impl AsyncFnOnce(Option<&Toll>) -> DbResult<Opened<G>>,
     ) -> Result<Option<(TenantTx, G)>, Problem> {
         let by_redis = app.limits.redis().is_some();
-        let Opened { granted, reading } = open(toll.as_ref().filter(|_| !by_redis)).await?;
-        let reading = match (reading, &toll, &granted) {
-            (None, Some(toll), Some((tx, _))) if by_redis => {
-                app.limits.take_in_redis(toll, tx.tenant_id()).await
-            }
-            (reading, ..) => reading,
+        let Opened { mut granted, reading } = open(toll.as_ref().filter(|_| !by_redis)).await?;
+        let reading = match (&toll, &mut granted) {
+            (Some(toll), Some((tx, _))) if by_redis => app.limits.take_later(tx, toll).await?,
+            _ => reading,
         };
         reading.map_or(Ok(()), |reading| self.note(reading))?;
         Ok(granted)

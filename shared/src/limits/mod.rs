@@ -34,8 +34,7 @@ use crate::{
     accounts::network,
     config::Config,
     crypto::{CryptoError, MacKeys},
-    db::{Db, DbResult},
-    ids::TenantId,
+    db::{self, Db, DbResult, TenantTx},
 };
 
 /// The time in which an empty bucket fills up.
@@ -100,9 +99,14 @@ impl Limits {
         db.take_token(class, &bucket).await
     }
 
-    /// Takes the tokens in Redis, once the tenant is known. `None` when Redis went away this moment: the call goes free.
-    pub(crate) async fn take_in_redis(&self, toll: &Toll, tenant: TenantId) -> Option<Reading> {
-        self.redis()?.take(toll.class, &toll.buckets(tenant)).await
+    /// Takes the tokens once the tenant is open: in Redis or, when it went away this moment, in the open transaction.
+    pub(crate) async fn take_later(&self, tx: &mut TenantTx, toll: &Toll) -> DbResult<Option<Reading>> {
+        if let Some(redis) = self.redis()
+            && let Some(reading) = redis.take(toll.class, &toll.buckets(tx.tenant_id())).await
+        {
+            return Ok(Some(reading));
+        }
+        db::take_within(tx, toll).await
     }
 
     /// A keyed hash of a network, apart for each key or source that it calls.
@@ -115,6 +119,7 @@ impl Limits {
 }
 
 /// Whose tokens are taken first.
+#[derive(Clone, Copy)]
 pub(crate) enum Caller {
     /// A signed-in user, in all sessions together.
     User(uuid::Uuid),

@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::future::BoxFuture;
 use redis::{
     AsyncConnectionConfig, Client, FromRedisValue, RedisResult, Script, ScriptInvocation,
     aio::MultiplexedConnection,
@@ -136,9 +137,9 @@ impl Redis {
     }
 
     /// Runs a script, on a new connection if need be.
-    async fn run<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> Option<T> {
+    async fn run<T: FromRedisValue + Send>(&self, script: &ScriptInvocation<'_>) -> Option<T> {
         if let Some(mut conn) = self.trusted()
-            && let Ok(answer) = script.invoke_async(&mut conn).await
+            && let Ok(answer) = invoke(script, &mut conn).await
         {
             self.used(conn);
             return Some(answer);
@@ -152,9 +153,9 @@ impl Redis {
         }
     }
 
-    async fn run_afresh<T: FromRedisValue>(&self, script: &ScriptInvocation<'_>) -> RedisResult<T> {
+    async fn run_afresh<T: FromRedisValue + Send>(&self, script: &ScriptInvocation<'_>) -> RedisResult<T> {
         let mut conn = self.fresh().await?;
-        script.invoke_async(&mut conn).await
+        invoke(script, &mut conn).await
     }
 
     fn trusted(&self) -> Option<MultiplexedConnection> {
@@ -172,7 +173,9 @@ impl Redis {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_LIMIT))
             .set_response_timeout(Some(ANSWER_LIMIT));
-        let conn = self.client.get_multiplexed_async_connection_with_config(&config).await?;
+        let connecting: BoxFuture<'_, _> =
+            Box::pin(self.client.get_multiplexed_async_connection_with_config(&config));
+        let conn = connecting.await?;
         let mut link = self.lock();
         if link.away_until.take().is_some() {
             tracing::info!("redis is back");
@@ -203,6 +206,14 @@ impl Redis {
     fn hash(&self, name: &str) -> String {
         hex::encode(self.macs.mac(name.as_bytes()).get(..16).unwrap_or_default())
     }
+}
+
+/// Boxed: the library's futures are large, and every request's would contain them.
+fn invoke<'a, T: FromRedisValue + Send + 'a>(
+    script: &'a ScriptInvocation<'_>,
+    conn: &'a mut MultiplexedConnection,
+) -> BoxFuture<'a, RedisResult<T>> {
+    Box::pin(script.invoke_async(conn))
 }
 
 impl Held {
