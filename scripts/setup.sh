@@ -95,7 +95,7 @@ install_packages() {
         as_root mkdir -p "${drop_in%/*}"
         echo 'create_main_cluster = false' | as_root tee "$drop_in" >/dev/null
     fi
-    local failed= forbidden=
+    local failed='' forbidden=''
     if [[ " ${packages[*]} " == *" redis-server "* ]] && forbid_services; then forbidden=1; fi
     as_root apt-get update -qq >"$log" 2>&1 || failed=1
     # Lists that are partly out of date may still hold what is wanted, so only the installation decides.

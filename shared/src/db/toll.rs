@@ -26,7 +26,10 @@ impl Db {
     /// When the database refuses.
     pub(crate) async fn take_token(&self, class: Class, bucket: &Bucket) -> DbResult<Reading> {
         let mut lease = self.lease().await?;
-        let statement = format!("select true as of_caller, * from {}", take(bucket));
+        // Ids, hex digits and numbers only.
+        let Bucket { key, quota, span } = bucket;
+        let statement =
+            format!("select true as of_caller, * from take_token('{key}', {quota}, {})", span.as_secs());
         let row = match lease.conn().fetch_one(sqlx::raw_sql(&statement)).await {
             Ok(row) => row,
             Err(error) => {
@@ -58,9 +61,16 @@ pub(crate) async fn take_unless_known(
     networks: &[Vec<u8>],
 ) -> DbResult<Option<Duration>> {
     // Not a checked macro: checking asks for the plan, and the schema's owner may not execute what only the runtime may.
-    let statement = format!("select wait from {} where not knows_network($1, $2)", take(bucket));
+    // The condition is about no row, so it is asked once and before anything is taken.
     let wait: Option<Option<f64>> =
-        sqlx::query_scalar(&statement).bind(email).bind(networks).fetch_optional(tx.conn()).await?;
+        sqlx::query_scalar("select wait from take_token($3, $4, $5) where not knows_network($1, $2)")
+            .bind(email)
+            .bind(networks)
+            .bind(&bucket.key)
+            .bind(bucket.quota)
+            .bind(i32::try_from(bucket.span.as_secs()).unwrap_or(i32::MAX))
+            .fetch_optional(tx.conn())
+            .await?;
     Ok(wait.flatten().map(Duration::from_secs_f64))
 }
 
@@ -75,9 +85,4 @@ pub(crate) async fn knows_network(tx: &mut SystemTx, email: &str, networks: &[Ve
         .fetch_one(tx.conn())
         .await?;
     Ok(known)
-}
-
-/// Ids, hex digits and numbers only.
-fn take(bucket: &Bucket) -> String {
-    format!("take_token('{}', {}, {})", bucket.key, bucket.quota, bucket.span.as_secs())
 }
