@@ -1,4 +1,4 @@
-//! Due rows of all tenants, as hints: ids and delays, nothing else.
+//! Due rows of all tenants, as hints: ids and delays, nothing else. And tenants in which a snooze has ended.
 
 use std::time::Duration;
 
@@ -59,4 +59,15 @@ pub async fn due_schedules(tx: &mut SystemTx, horizon: Duration, limit: i32) -> 
 
 fn interval(span: Duration) -> DbResult<PgInterval> {
     PgInterval::try_from(span).map_err(|_| DbError::Defect("the horizon is no interval".to_owned()))
+}
+
+/// Tenants with a conversation whose snooze has ended, `limit` at most.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn snoozed(tx: &mut SystemTx, limit: i32) -> DbResult<Vec<TenantId>> {
+    // Not a checked macro, for the same reason.
+    let ids: Vec<Uuid> =
+        sqlx::query_scalar("select sweep_snoozed($1)").bind(limit).fetch_all(tx.conn()).await?;
+    Ok(ids.into_iter().map(TenantId::new).collect())
 }

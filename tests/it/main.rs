@@ -22,6 +22,7 @@ mod docs;
 mod finance;
 mod lambda;
 mod leads;
+mod limits;
 mod messages;
 mod outage;
 mod support;

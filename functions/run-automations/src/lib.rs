@@ -52,6 +52,15 @@ async fn move_runs(app: &App, hint: &Hint) -> WorkResult {
     if finished::knows(hint.id) {
         return Ok(());
     }
+    let Some(turn) = app.limits.take_turn(hint).await else { return Ok(()) };
+    let result = look(app, hint).await;
+    if app.limits.end_turn(turn).await {
+        app.queue.nudge(vec![Hint::now(hint.tenant, hint.kind, hint.id)]).await;
+    }
+    result
+}
+
+async fn look(app: &App, hint: &Hint) -> WorkResult {
     let began = Instant::now();
     let mut prefer = Some(hint.id);
     while began.elapsed() < TIME {

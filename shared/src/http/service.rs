@@ -10,13 +10,18 @@ use crate::{app::App, webhooks::sources::may_post};
 
 /// What pages of other origins may read beside the headers that every page may. The tests look at each answer that they get: one with another
 /// header fails.
-const EXPOSED: [HeaderName; 8] = [
+const EXPOSED: [HeaderName; 13] = [
     header::CONTENT_DISPOSITION,
     header::ETAG,
     header::LINK,
     header::LOCATION,
     header::RETRY_AFTER,
     HeaderName::from_static("idempotency-replayed"),
+    HeaderName::from_static("ratelimit"),
+    HeaderName::from_static("ratelimit-limit"),
+    HeaderName::from_static("ratelimit-policy"),
+    HeaderName::from_static("ratelimit-remaining"),
+    HeaderName::from_static("ratelimit-reset"),
     HeaderName::from_static("x-next-cursor"),
     HeaderName::from_static("x-request-id"),
 ];

@@ -52,25 +52,21 @@ impl Client {
 
     /// Somebody without a token at another loopback address: what is counted per address is counted apart.
     pub fn at(address: Ipv4Addr) -> Self {
-        Self::between(address, &stack().base)
-    }
-
-    /// Somebody without a token at another stack than the common one.
-    pub fn of(base: &str) -> Self {
-        Self::between(Ipv4Addr::LOCALHOST, base)
-    }
-
-    fn between(address: Ipv4Addr, base: &str) -> Self {
         // The client is built without a TLS stack of its own; nothing here speaks TLS, but it asks for one. A second
         // call finds it installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = reqwest::Client::builder().no_proxy().local_address(IpAddr::V4(address));
-        Self { http: builder.build().expect("a client is made"), base: base.to_owned(), token: None }
+        Self { http: builder.build().expect("a client is made"), base: stack().base.clone(), token: None }
     }
 
     /// The same with a token.
     pub fn with_token(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// The same before another stack.
+    pub fn on(&self, base: &str) -> Self {
+        Self { base: base.to_owned(), ..self.clone() }
     }
 
     /// A request that a test completes itself; [`Client::send`] sends it.

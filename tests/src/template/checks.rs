@@ -7,7 +7,7 @@ use super::{Template, example_drift};
 const TEMPLATE: &str = include_str!("../../../template.yaml");
 const EXAMPLE: &str = include_str!("../../../.env.example");
 
-const VARIABLES: [&str; 22] = [
+const VARIABLES: [&str; 24] = [
     "APP_ENV",
     "PORT",
     "DATABASE_URL",
@@ -18,6 +18,8 @@ const VARIABLES: [&str; 22] = [
     "CORS_ORIGINS",
     "ALLOW_PRIVATE_TARGETS",
     "LOG_LEVEL",
+    "REDIS_URL",
+    "RATE_LIMITS",
     "SQS_RECEIPTS_URL",
     "SQS_RUNS_URL",
     "SQS_MESSAGES_URL",
