@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use private_postgres::DATABASE;
 use serde_json::{Value, json};
 use tests::lambda::{recorded, sqs_batch};
 
@@ -28,7 +27,8 @@ pub(crate) async fn measure(world: &World) -> Result<(), Failure> {
 
     table::note("engine: seeding 1,000,000 waiting runs");
     let waiting = publish(world, &world.large).await?;
-    world.cluster.execute(DATABASE, &data::runs(&world.large.id, &waiting, WAITING, false))?;
+    world.execute_all(data::runs(&world.large.id, &waiting, WAITING, false))?;
+    world.execute_all(["analyze automation_runs".to_owned()].into_iter())?;
     let automation = make_due(world).await?;
     sweep(world).await?;
     drain(world, &automation, "1,000,000 others wait").await
@@ -37,7 +37,7 @@ pub(crate) async fn measure(world: &World) -> Result<(), Failure> {
 /// A due run for each lead of the usual business.
 async fn make_due(world: &World) -> Result<String, Failure> {
     let automation = publish(world, &world.usual).await?;
-    world.cluster.execute(DATABASE, &data::runs(&world.usual.id, &automation, LEADS, true))?;
+    world.execute_all(data::runs(&world.usual.id, &automation, LEADS, true))?;
     Ok(automation)
 }
 

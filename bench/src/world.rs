@@ -77,15 +77,17 @@ impl World {
 
     fn fill(&self) -> Result<(), Failure> {
         table::note("seeding 20 businesses with 10,000 leads");
-        self.cluster.execute(DATABASE, &data::leads(&self.usual.id, LEADS))?;
-        for other in data::others() {
-            self.cluster.execute(DATABASE, &other)?;
-        }
+        self.execute_all(data::leads(&self.usual.id, LEADS).chain(data::others()))?;
         self.cluster.execute(DATABASE, &data::cta_events(&self.usual.id, CTA_EVENTS))?;
         table::note("seeding one business with 1,000,000 leads");
-        self.cluster.execute(DATABASE, &data::leads(&self.large.id, MANY_LEADS))?;
+        self.execute_all(data::leads(&self.large.id, MANY_LEADS))?;
         self.cluster.execute(DATABASE, "analyze")?;
         Ok(())
+    }
+
+    /// Runs statements as the schema's owner.
+    pub(crate) fn execute_all(&self, mut statements: impl Iterator<Item = String>) -> Result<(), Failure> {
+        statements.try_for_each(|statement| Ok(self.cluster.execute(DATABASE, &statement)?))
     }
 
     async fn register(&self, name: &str) -> Result<Business, Failure> {

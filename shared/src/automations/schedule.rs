@@ -205,25 +205,34 @@ async fn move_on(
 mod tests {
     use super::*;
 
-    fn next(trigger: Value, slot: &str, now: &str) -> String {
-        let (schedule, _) = read(&trigger).unwrap();
+    fn next(trigger: &Value, slot: &str, now: &str) -> String {
+        let (schedule, _) = read(trigger).unwrap();
         schedule.next(slot.parse().unwrap(), now.parse().unwrap(), Tz::Europe__Berlin).unwrap().to_rfc3339()
     }
 
     #[test]
     fn slots_keep_their_distance_from_each_other_and_not_from_the_work() {
         let hourly = json!({"type": "schedule", "every": "PT1H"});
-        assert_eq!(next(hourly, "2026-06-01T08:00:00Z", "2026-06-01T08:00:07Z"), "2026-06-01T09:00:00+00:00");
+        assert_eq!(
+            next(&hourly, "2026-06-01T08:00:00Z", "2026-06-01T08:00:07Z"),
+            "2026-06-01T09:00:00+00:00"
+        );
         // A day of the calendar keeps its wall-clock time when the clock changes.
         let daily = json!({"type": "schedule", "every": "P1D"});
-        assert_eq!(next(daily, "2026-03-28T08:00:00Z", "2026-03-28T08:01:00Z"), "2026-03-29T07:00:00+00:00");
+        assert_eq!(next(&daily, "2026-03-28T08:00:00Z", "2026-03-28T08:01:00Z"), "2026-03-29T07:00:00+00:00");
     }
 
     #[test]
     fn slots_that_nobody_was_there_for_are_skipped() {
         let hourly = json!({"type": "schedule", "every": "PT1H"});
-        assert_eq!(next(hourly, "2026-06-01T08:00:00Z", "2026-06-03T11:30:00Z"), "2026-06-03T12:30:00+00:00");
+        assert_eq!(
+            next(&hourly, "2026-06-01T08:00:00Z", "2026-06-03T11:30:00Z"),
+            "2026-06-03T12:30:00+00:00"
+        );
         let weekly = json!({"type": "schedule", "at": "09:00", "days": ["mon"]});
-        assert_eq!(next(weekly, "2026-06-01T07:00:00Z", "2026-06-09T00:00:00Z"), "2026-06-15T07:00:00+00:00");
+        assert_eq!(
+            next(&weekly, "2026-06-01T07:00:00Z", "2026-06-09T00:00:00Z"),
+            "2026-06-15T07:00:00+00:00"
+        );
     }
 }
