@@ -25,6 +25,7 @@ pub mod json;
 pub mod lambda;
 pub mod leads;
 pub mod logging;
+pub mod mails;
 pub mod messages;
 pub mod net;
 pub mod nightly;

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use shared::{
     app::App,
-    auth::{AdministerMessages, Permission, ReadMessages, WriteMessages},
+    auth::{Permission, ReadConnections, ReadMessages, WriteMessages},
     http::{Accepted, ApiResult, Check, Cx, ListQuery, Page, PathId, Problem, QueryString, Valid, Versioned},
     messages::{
         self, Channel, Message, MessageFilter, PlannedMessage, Purpose, SandboxDelivery, SandboxFilter,
@@ -31,7 +31,7 @@ pub(crate) async fn list_messages(mut cx: Cx<ReadMessages>, query: QueryString) 
 #[utoipa::path(get, path = "/api/messages/sandbox", operation_id = "list_sandbox_deliveries", tag = "messages",
     extensions(("x-role" = json!("admin"))), params(SandboxFilter, shared::http::PageParams),
     responses((status = 200, body = Page<SandboxDelivery>)))]
-pub(crate) async fn list_sandbox_deliveries(mut cx: Cx<AdministerMessages>, query: QueryString) -> ApiResult {
+pub(crate) async fn list_sandbox_deliveries(mut cx: Cx<ReadConnections>, query: QueryString) -> ApiResult {
     let query: ListQuery<SandboxFilter> = query.list(cx.zone())?;
     let page = messages::list_sandbox(&mut cx.tx, &query).await?;
     cx.commit(Json(page)).await

@@ -45,11 +45,15 @@ pub enum Admission {
     Wait(u64),
 }
 
-/// A kind of call that is counted per network before any tenant is known.
+/// A kind of call that is counted before any tenant is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Knock {
     /// Making a tenant.
     Register,
+    /// Asking for a new password.
+    Forgot,
+    /// Asking for a new password of one account, from anywhere.
+    ForgotAccount,
 }
 
 struct Counter {
@@ -70,6 +74,12 @@ impl Guard {
             network: keys.mac(network.as_bytes()),
             pair: keys.mac(format!("{email}|{network}").as_bytes()),
         })
+    }
+
+    /// Under which key calls about the account are counted.
+    #[must_use]
+    pub const fn account_key(&self) -> &[u8; 32] {
+        &self.account
     }
 
     fn keys(&self) -> Vec<Vec<u8>> {
@@ -130,18 +140,20 @@ pub fn network_key(keys: &SecretBoxKeys, address: IpAddr) -> Result<[u8; 32], Cr
     Ok(mac_keys(keys)?.mac(network(address).as_bytes()))
 }
 
-/// Counts a call from a network; beyond `limit` in fifteen minutes it answers after how many seconds to come back.
+/// Counts a call under a key; beyond `limit` in fifteen minutes it answers after how many seconds to come back.
 ///
 /// # Errors
 /// When the database refuses.
 pub async fn count_call(
     tx: &mut SystemTx,
     knock: Knock,
-    network_key: &[u8; 32],
+    key: &[u8; 32],
     limit: i32,
 ) -> DbResult<Option<u64>> {
     let kind = match knock {
         Knock::Register => "register",
+        Knock::Forgot => "forgot",
+        Knock::ForgotAccount => "forgot_account",
     };
     let counter = sqlx::query_as!(
         Counter,
@@ -153,7 +165,7 @@ pub async fn count_call(
            returning t.kind, t.count,
                extract(epoch from t.window_started_at + interval '15 minutes' - now())::double precision as "seconds_left!""#,
         kind,
-        &network_key[..],
+        &key[..],
     )
     .fetch_one(tx.conn())
     .await?;

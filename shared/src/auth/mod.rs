@@ -7,6 +7,7 @@ mod permission;
 pub mod refresh;
 pub mod role;
 pub mod token;
+pub mod totp;
 
 pub use permission::*;
 pub use role::{Access, RecordScope, Role, Scope, Surface};

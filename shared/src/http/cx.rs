@@ -11,7 +11,7 @@ use axum::{
     extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use http::{Method, StatusCode, header, request::Parts};
 use uuid::Uuid;
@@ -19,12 +19,17 @@ use uuid::Uuid;
 use super::{Problem, RawBody, idempotency::Claim, law::Witness};
 use crate::{
     app::App,
-    auth::{Permission, RecordScope, Role, Scope, role::any_allows},
+    auth::{Access, Permission, RecordScope, Role, Scope, role::any_allows},
     clock,
     db::TenantTx,
     ids::TenantId,
     queue::Queue,
 };
+
+/// How long a password that was given counts as given just now.
+pub const FRESHNESS: TimeDelta = TimeDelta::minutes(5);
+/// The highest role that a key can stand for. What only an owner may do needs the owner.
+const KEY_CEILING: Role = Role::Admin;
 
 /// What a handler returns.
 pub type ApiResult<T = Response> = Result<T, Problem>;
@@ -90,9 +95,16 @@ impl Actor {
         }
     }
 
-    fn authorise<P: Permission>(&self) -> Result<(), Problem> {
+    fn authorise<P: Permission>(&self, now: DateTime<Utc>) -> Result<(), Problem> {
         match self {
             Self::User { role, .. } if *role < P::ROLE => Err(Problem::role_required(P::ROLE)),
+            Self::User { authenticated_at, .. }
+                if P::PROOF.is_fresh() && now - *authenticated_at >= FRESHNESS =>
+            {
+                Err(Problem::reauth_required())
+            }
+            Self::Key { .. } if P::PROOF.needs_session() => Err(Problem::user_required()),
+            Self::Key { .. } if P::ROLE > KEY_CEILING => Err(Problem::role_required(P::ROLE)),
             Self::Key { scopes, .. } if !any_allows(scopes, P::SCOPE) => {
                 Err(Problem::scope_required(P::SCOPE))
             }
@@ -194,8 +206,9 @@ impl<P: Permission> Cx<P> {
         if let Some(witness) = parts.extensions.get::<Witness>() {
             witness.saw(tx.tenant_id());
         }
-        actor.authorise::<P>()?;
-        if tx.settings().suspended && parts.method != Method::GET && !P::WHEN_SUSPENDED {
+        actor.authorise::<P>(now)?;
+        let reads = parts.method == Method::GET || P::SCOPE.access == Access::Read;
+        if tx.settings().suspended && !reads && !P::WHEN_SUSPENDED {
             return Err(Refusal::Problem(suspended()));
         }
         let claim = match claim_key(parts)? {
