@@ -26,6 +26,7 @@ pub mod lambda;
 pub mod leads;
 pub mod logging;
 pub mod mails;
+pub mod mask;
 pub mod messages;
 pub mod net;
 pub mod nightly;

@@ -37,7 +37,8 @@ pub(crate) async fn export_cta_events(
         });
         (filter, format, after, params.number("limit", 1..=MOST_ROWS).unwrap_or(MOST_ROWS))
     })?;
-    let chunk = analytics::read_chunk(&mut cx.tx, &filter, format, after, rows).await?;
+    let chunk =
+        analytics::read_chunk(&mut cx.tx, &filter, format, after, rows, cx.actor.own_records_of()).await?;
     let name = format!("attachment; filename=\"cta-events.{}\"", format.extension());
     let mut response = chunk.body.into_response();
     let headers = response.headers_mut();

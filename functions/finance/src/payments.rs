@@ -21,6 +21,7 @@ pub(crate) async fn pay_invoice(
     Valid(paid): Valid<InvoicePayment>,
 ) -> ApiResult {
     let (now, by) = (cx.now(), cx.actor.user_id());
+    crate::invoices::require_visible(&mut cx, id).await?;
     let payment = pay(&mut cx.tx, now, id, paid, by).await?;
     emit_received(&mut cx.tx, now, &payment).await?;
     cx.commit(created(payment)).await

@@ -10,5 +10,5 @@ pub mod token;
 pub mod totp;
 
 pub use permission::*;
-pub use role::{Access, RecordScope, Role, Scope, Surface};
+pub use role::{Access, Owners, RecordScope, Role, Scope, Surface};
 pub use token::TokenKeys;

@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::{Problem, RawBody, idempotency::Claim, law::Witness};
 use crate::{
     app::App,
-    auth::{Access, Permission, RecordScope, Role, Scope, role::any_allows},
+    auth::{Access, Owners, Permission, Role, Scope, role::any_allows},
     clock,
     db::TenantTx,
     ids::TenantId,
@@ -45,8 +45,8 @@ pub enum Actor {
         session: Uuid,
         /// The role as it is now, not as the token says.
         role: Role,
-        /// Which records the user may see.
-        records: RecordScope,
+        /// The owners whose records the user sees; none means all records.
+        sees: Option<Vec<Uuid>>,
         /// When the password was last proved.
         authenticated_at: DateTime<Utc>,
     },
@@ -86,12 +86,30 @@ impl Actor {
         }
     }
 
-    /// The owner id that records must have for this actor to see them, or `None` for all records.
+    /// The owners that records must have for this actor to see them, or `None` for all records.
     #[must_use]
-    pub const fn own_records_of(&self) -> Option<Uuid> {
+    pub fn own_records_of(&self) -> Owners<'_> {
         match self {
-            Self::User { id, records: RecordScope::Own, .. } => Some(*id),
+            Self::User { sees, .. } => sees.as_deref(),
+            Self::Key { .. } => None,
+        }
+    }
+
+    /// Who owns what this actor makes without naming an owner: whoever does not see all records would lose it at once.
+    #[must_use]
+    pub const fn usual_owner(&self) -> Option<Uuid> {
+        match self {
+            Self::User { id, sees: Some(_), .. } => Some(*id),
             Self::User { .. } | Self::Key { .. } => None,
+        }
+    }
+
+    /// Whether telephone numbers and e-mail addresses of people are shown in full. Who only looks sees a hint of them.
+    #[must_use]
+    pub fn sees_contacts(&self) -> bool {
+        match self {
+            Self::User { role, .. } => *role >= Role::Staff,
+            Self::Key { .. } => true,
         }
     }
 
@@ -280,7 +298,7 @@ async fn by_token(token: &str, app: &App, now: DateTime<Utc>) -> Result<OpenCx, 
         id: grant.user_id,
         session: claims.session_id,
         role: grant.role.parse().map_err(|_| Problem::internal())?,
-        records: grant.record_scope.parse().map_err(|_| Problem::internal())?,
+        sees: grant.owners,
         authenticated_at: grant.authenticated_at,
     };
     Ok(OpenCx { tx, actor })
