@@ -33,7 +33,9 @@ pub async fn begin_mfa(
     seed: &[u8],
     recovery: &[Secret],
 ) -> DbResult<bool> {
-    let sealed = keys.seal(tx.tenant(), Purpose::MfaSecret, seed).map_err(defect)?;
+    let sealed = keys
+        .seal(tx.tenant(), Purpose::MfaSecret, seed)
+        .map_err(|error| DbError::Defect(error.to_string()))?;
     let hashes: Vec<Vec<u8>> = recovery
         .iter()
         .filter_map(|code| totp::recovery_hash(code.expose()))
@@ -72,7 +74,9 @@ pub async fn confirm_mfa(
     .await?
     .flatten();
     let Some(sealed) = pending else { return Ok(Confirmation::NothingPending) };
-    let seed = keys.open(tx.tenant(), Purpose::MfaSecret, &sealed).map_err(defect)?;
+    let seed = keys
+        .open(tx.tenant(), Purpose::MfaSecret, &sealed)
+        .map_err(|error| DbError::Defect(error.to_string()))?;
     let Some(step) = totp::matching_step(&seed, code.expose(), now, None) else {
         return Ok(Confirmation::Wrong);
     };
@@ -110,7 +114,9 @@ pub async fn spend_code(
     let Some((sealed, last)) = row.and_then(|row| Some((row.mfa_secret?, row.mfa_last_step))) else {
         return Ok(false);
     };
-    let seed = keys.open(tx.tenant(), Purpose::MfaSecret, &sealed).map_err(defect)?;
+    let seed = keys
+        .open(tx.tenant(), Purpose::MfaSecret, &sealed)
+        .map_err(|error| DbError::Defect(error.to_string()))?;
     let step = totp::matching_step(&seed, code.expose(), now, last);
     let recovery = totp::recovery_hash(code.expose()).map(|hash| hash.to_vec());
     if step.is_none() && recovery.is_none() {
@@ -218,8 +224,4 @@ pub async fn enter_by_challenge(
     .fetch_optional(tx.conn())
     .await?;
     Ok(account)
-}
-
-fn defect(error: impl ToString) -> DbError {
-    DbError::Defect(error.to_string())
 }

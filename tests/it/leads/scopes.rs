@@ -125,7 +125,8 @@ async fn invoices_counts_and_exports_keep_to_the_records_that_are_seen() {
     }
     assert_eq!(otto.get("/api/analytics/overview").await.expect(200)["leads"]["created"], 1);
     assert_eq!(tenant.get("/api/analytics/overview").await.expect(200)["leads"]["created"], 2);
-    let day = |days: i64| (shared::clock::now() + chrono::TimeDelta::days(days)).format("%Y-%m-%d").to_string();
+    let day =
+        |days: i64| (shared::clock::now() + chrono::TimeDelta::days(days)).format("%Y-%m-%d").to_string();
     let export = format!("/api/analytics/cta/export?format=ndjson&from={}&to={}", day(-2), day(2));
     let exported = otto.get(&export).await.text;
     assert!(exported.contains("mine") && !exported.contains("theirs"), "{exported}");
@@ -137,7 +138,8 @@ async fn who_only_looks_sees_hints_of_addresses_and_changes_none() {
     let tenant = Tenant::new().await;
     let email = unique_email("masked");
     let lead = tenant.lead(json!({"email": email, "phone": "0171 2345612"})).await;
-    let message = json!({"leadId": lead["id"], "channel": "email", "body": "Hello", "sendAt": "2199-01-01T00:00:00Z"});
+    let message =
+        json!({"leadId": lead["id"], "channel": "email", "body": "Hello", "sendAt": "2199-01-01T00:00:00Z"});
     let message = tenant.post("/api/messages/send", message).await.expect(202);
     let viewer = tenant.colleague("viewer").await;
     let messages = format!("/api/conversations/{}/messages", message["conversationId"].as_str().unwrap());
