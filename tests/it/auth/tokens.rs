@@ -60,7 +60,8 @@ async fn no_token_of_the_corpus_opens_anything() {
     let mut corpus: Vec<(String, String)> = vec![
         ("nothing".into(), String::new()),
         ("dots".into(), "..".into()),
-        ("one megabyte".into(), "a".repeat(700_000)),
+        ("as long as a header may be".into(), "a".repeat(300_000)),
+        ("one megabyte".into(), "a".repeat(1_000_000)),
         ("without a signature".into(), format!("{}.", message(&header_text, &claims_text))),
         ("without the last part".into(), message(&header_text, &claims_text)),
         ("another signature".into(), format!("{}.{}", message(&header_text, &claims_text), "A".repeat(86))),
@@ -146,7 +147,9 @@ async fn no_token_of_the_corpus_opens_anything() {
         let request = anonymous.request(reqwest::Method::GET, "/api/me");
         let answer = anonymous.send(request.header("authorization", format!("Bearer {token}"))).await;
         let status = answer.status.as_u16();
-        assert!([401, 431].contains(&status), "{what}: {status}");
+        // A header of a megabyte is refused by the server itself, before anybody reads it.
+        let refused = status == 401 || (status == 431 && token.len() > 400_000);
+        assert!(refused, "{what}: {status}");
     }
     let again = sign(&seed, &header_text, &claims_text);
     Client::anonymous().with_token(&again).get("/api/me").await.expect(200);
