@@ -26,6 +26,8 @@ pub mod lambda;
 pub mod leads;
 pub mod limits;
 pub mod logging;
+pub mod mails;
+pub mod mask;
 pub mod messages;
 pub mod net;
 pub mod nightly;

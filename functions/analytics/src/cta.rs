@@ -63,6 +63,6 @@ pub(crate) async fn get_overview(mut cx: Cx<ReadAnalytics>, query: QueryString) 
     let (from, to) = query.read(cx.zone(), shared::http::Params::range)?;
     let to = to.unwrap_or(cx.now());
     let from = from.unwrap_or(to - Duration::days(30));
-    let overview = analytics::read_overview(&mut cx.tx, from, to).await?;
+    let overview = analytics::read_overview(&mut cx.tx, from, to, cx.actor.own_records_of()).await?;
     cx.commit(Json(overview)).await
 }

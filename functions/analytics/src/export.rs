@@ -4,7 +4,7 @@ use axum::response::IntoResponse;
 use http::{HeaderName, HeaderValue, Uri, header};
 use shared::{
     analytics::{self, CtaFilter, Format, MOST_ROWS, Position},
-    auth::ManageAnalytics,
+    auth::ExportAnalytics,
     export::link,
     http::{ApiResult, Cx, FromQuery, QueryString},
 };
@@ -17,7 +17,7 @@ use shared::{
         ("limit" = Option<i64>, Query, description = "rows of a chunk at most, up to 25,000"), ("cursor" = Option<String>, Query, description = "`x-next-cursor` of the chunk before")),
     responses((status = 200, body = String, content_type = "text/csv"),))]
 pub(crate) async fn export_cta_events(
-    mut cx: Cx<ManageAnalytics>,
+    mut cx: Cx<ExportAnalytics>,
     query: QueryString,
     asked: Uri,
 ) -> ApiResult {
@@ -37,7 +37,8 @@ pub(crate) async fn export_cta_events(
         });
         (filter, format, after, params.number("limit", 1..=MOST_ROWS).unwrap_or(MOST_ROWS))
     })?;
-    let chunk = analytics::read_chunk(&mut cx.tx, &filter, format, after, rows).await?;
+    let chunk =
+        analytics::read_chunk(&mut cx.tx, &filter, format, after, rows, cx.actor.own_records_of()).await?;
     let name = format!("attachment; filename=\"cta-events.{}\"", format.extension());
     let mut response = chunk.body.into_response();
     let headers = response.headers_mut();

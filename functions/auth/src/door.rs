@@ -4,21 +4,25 @@ use axum::extract::FromRequestParts;
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, request::Parts};
 use shared::{
-    accounts::{Account, Device, NewSession, SignIn},
+    accounts::{self, Account, Admission, Credentials, Device, Guard, NewSession, SignIn},
     app::App,
-    auth::{Access, Permission, Role, Scope, Surface, refresh},
-    crypto::{OpaqueToken, SecretBoxKeys},
+    auth::{Access, Permission, Proof, Role, Scope, Surface, password::Verdict, refresh},
+    crypto::{OpaqueToken, SecretBoxKeys, TokenKind},
+    db::{SystemReason, TenantTx, TokenGrant, TokenUse},
     http::{Actor, ApiResult, ClientIp, Problem},
     ids::new_id,
+    private::Secret,
 };
+use tokio::time::Instant;
 use uuid::Uuid;
 
-/// Ending sessions is one's own affair, and it works while the business is suspended.
-pub(crate) struct EndSession;
+/// One's own sessions are one's own affair, also while the business is suspended.
+pub(crate) struct OwnSession;
 
-impl Permission for EndSession {
+impl Permission for OwnSession {
     const ROLE: Role = Role::Viewer;
     const SCOPE: Scope = Scope { surface: Surface::Admin, access: Access::Write };
+    const PROOF: Proof = Proof::Session;
     const WHEN_SUSPENDED: bool = true;
 }
 
@@ -69,11 +73,7 @@ impl Visitor {
 pub(crate) fn person(actor: &Actor) -> ApiResult<(Uuid, Uuid)> {
     match actor {
         Actor::User { id, session, .. } => Ok((*id, *session)),
-        Actor::Key { .. } => Err(Problem::new(
-            http::StatusCode::FORBIDDEN,
-            "user_required",
-            "An API key is nobody: this is about the user who is signed in.",
-        )),
+        Actor::Key { .. } => Err(Problem::user_required()),
     }
 }
 
@@ -83,4 +83,65 @@ pub(crate) const fn rank(actor: &Actor) -> Role {
         Actor::User { role, .. } => *role,
         Actor::Key { .. } => Role::Admin,
     }
+}
+
+/// Opens the tenant of a token from a mail. Unknown: 404; used before or too late: 410.
+pub(crate) async fn open_token(
+    app: &App,
+    kind: TokenUse,
+    text: &Secret,
+) -> ApiResult<(TenantTx, TokenGrant)> {
+    let token = OpaqueToken::parse(TokenKind::OneTime, text.expose()).ok_or_else(Problem::not_found)?;
+    let (tx, grant) =
+        app.db.open_one_time_token(kind, &token.hash()).await?.ok_or_else(Problem::not_found)?;
+    if grant.used || grant.expired { Err(gone()) } else { Ok((tx, grant)) }
+}
+
+/// 410.
+pub(crate) fn gone() -> Problem {
+    Problem::new(http::StatusCode::GONE, "token_used", "This link was used before or has expired.")
+}
+
+/// Verifies the password of somebody who is signed in: as slowly and as seldom as at the door, since a stolen token must
+/// not become a place to guess at. No transaction may be open meanwhile. Answers the hash that it was verified against.
+pub(crate) async fn prove_password(
+    app: &App,
+    visitor: &Visitor,
+    known: &Credentials,
+    password: &Secret,
+) -> ApiResult<Secret> {
+    let refuse_at = Instant::now() + accounts::FAILURE_FLOOR;
+    let guard = Guard::new(app.secret_box(), known.email.expose(), visitor.address)
+        .map_err(|_| Problem::internal())?;
+    knock(app, &guard).await?;
+    let verdicts = accounts::check_password(std::slice::from_ref(&known.password_hash), password).await?;
+    match (verdicts.first(), &known.password_hash) {
+        (Some(Verdict::Match { .. }), Some(hash)) => Ok(hash.clone()),
+        _ => Err(refuse(app, &guard, refuse_at).await?),
+    }
+}
+
+/// Asks the counters and waits as long as they say.
+pub(crate) async fn knock(app: &App, guard: &Guard) -> ApiResult<()> {
+    let mut tx = app.db.system(SystemReason::Throttle).await?;
+    let admission = accounts::admit(&mut tx, &app.limits, guard).await?;
+    tx.commit().await?;
+    match admission {
+        Admission::Go(delay) => tokio::time::sleep(delay).await,
+        Admission::Wait(seconds) => return Err(crate::login::too_many(seconds)),
+    }
+    Ok(())
+}
+
+/// Counts a failure and waits until every failure is answered.
+pub(crate) async fn refuse(app: &App, guard: &Guard, refuse_at: Instant) -> ApiResult<Problem> {
+    let mut tx = app.db.system(SystemReason::Throttle).await?;
+    accounts::record_failure(&mut tx, &app.limits, guard).await?;
+    tx.commit().await?;
+    tokio::time::sleep_until(refuse_at).await;
+    Ok(Problem::new(
+        http::StatusCode::UNAUTHORIZED,
+        "invalid_credentials",
+        "E-mail address and password do not open an account.",
+    ))
 }

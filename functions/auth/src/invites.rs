@@ -1,13 +1,11 @@
 //! Invitations: sent by an administrator, accepted by whoever has the mail.
 
 use axum::{Extension, Json, extract::State, response::IntoResponse};
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use shared::{
     accounts::{self, NewUser, SignIn},
     app::App,
     auth::{RecordScope, Role, WriteAdmin},
-    crypto::{OpaqueToken, TokenKind},
     db::TokenUse,
     http::{ApiResult, Check, Created, Cx, Problem, RequestId, Valid},
     private::Secret,
@@ -17,7 +15,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    door::Visitor,
+    door::{Visitor, gone, open_token},
     users::{add, require_rank},
 };
 
@@ -101,12 +99,7 @@ pub(crate) async fn accept_invite(
     Valid(body): Valid<AcceptInvite>,
 ) -> ApiResult {
     accounts::refuse_weak(&body.password, &[])?;
-    let token = OpaqueToken::parse(TokenKind::OneTime, body.token.expose()).ok_or_else(Problem::not_found)?;
-    let (tx, grant) =
-        app.db.open_one_time_token(TokenUse::Invite, &token.hash()).await?.ok_or_else(Problem::not_found)?;
-    if grant.used || grant.expired {
-        return Err(gone());
-    }
+    let (tx, grant) = open_token(&app, TokenUse::Invite, &body.token).await?;
     let tenant = tx.tenant_id();
     // The transaction must not wait for the hash; the invitation is spent by a conditional update in the next one.
     tx.commit().await?;
@@ -119,8 +112,4 @@ pub(crate) async fn accept_invite(
     let answer = visitor.welcome(&app, account, &session, &refresh)?;
     tx.commit().await?;
     Ok(Json(answer).into_response())
-}
-
-fn gone() -> Problem {
-    Problem::new(StatusCode::GONE, "token_used", "This link was used before or has expired.")
 }

@@ -1,11 +1,14 @@
 //! Auth: registration and login, sessions and their tokens, the business, its colleagues and its API keys.
 
 mod audit;
+mod credentials;
 mod door;
 mod invites;
 mod keys;
 mod login;
 mod me;
+mod mfa;
+mod recovery;
 mod refresh;
 mod register;
 mod sessions;
@@ -29,10 +32,18 @@ pub fn api() -> Api {
         .routes(routes!(sessions::list_sessions))
         .routes(routes!(sessions::delete_session))
         .routes(routes!(invites::accept_invite))
+        .routes(routes!(recovery::forgot))
+        .routes(routes!(recovery::reset))
+        .routes(routes!(recovery::verify_email))
+        .routes(routes!(credentials::reauth))
+        .routes(routes!(mfa::enrol_mfa, mfa::delete_mfa))
+        .routes(routes!(mfa::verify_mfa))
         .routes(routes!(me::get_me, me::update_me))
-        .routes(routes!(tenant::get_tenant, tenant::update_tenant))
+        .routes(routes!(credentials::change_password))
+        .routes(routes!(credentials::change_email))
+        .routes(routes!(tenant::get_tenant, tenant::update_tenant, tenant::delete_tenant))
         .routes(routes!(users::list_users, users::create_user))
-        .routes(routes!(users::update_user))
+        .routes(routes!(users::update_user, users::delete_user))
         .routes(routes!(invites::invite_user))
         .routes(routes!(keys::list_api_keys, keys::create_api_key))
         .routes(routes!(keys::delete_api_key))

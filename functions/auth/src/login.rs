@@ -5,12 +5,13 @@
 
 use axum::{Json, extract::State, response::IntoResponse};
 use http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::{
     accounts::{self, Admission, Candidate, Guard, Proof, SignIn},
     app::App,
     auth::password::Verdict,
+    crypto::{OpaqueToken, TokenKind},
     db::SystemReason,
     http::{ApiResult, Check, Problem, Valid},
     private::Secret,
@@ -19,7 +20,7 @@ use shared::{
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use crate::door::Visitor;
+use crate::door::{Visitor, refuse};
 
 /// Businesses of one address that a password is compared with. Whoever is in more of them names the business.
 const MOST_CANDIDATES: usize = 20;
@@ -45,9 +46,26 @@ struct Opened {
     needs_rehash: bool,
 }
 
-/// Signs in. Several businesses with this password: 409 `tenant_required` with the choices.
+/// What a password opens.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum LoginAnswer {
+    /// A session.
+    SignedIn(Box<SignIn>),
+    /// The second step.
+    #[serde(rename_all = "camelCase")]
+    SecondStep {
+        /// True.
+        mfa_required: bool,
+        /// What `POST /api/auth/mfa/verify` takes together with a code, within ten minutes.
+        challenge_id: String,
+    },
+}
+
+/// Signs in, or opens the second step for those who have one. Several businesses with this password: 409 `tenant_required` with the choices.
 #[utoipa::path(post, path = "/api/auth/login", operation_id = "login", tag = "auth",
-    extensions(("x-role" = json!("public"))), request_body = Login, responses((status = 200, body = SignIn)))]
+    extensions(("x-role" = json!("public"))), request_body = Login,
+    responses((status = 200, body = LoginAnswer)))]
 pub(crate) async fn login(State(app): State<App>, visitor: Visitor, Valid(body): Valid<Login>) -> ApiResult {
     let refuse_at = Instant::now() + accounts::FAILURE_FLOOR;
     let guard = Guard::new(app.secret_box(), body.email.as_str(), visitor.address)
@@ -64,7 +82,7 @@ pub(crate) async fn login(State(app): State<App>, visitor: Visitor, Valid(body):
     };
     match answer {
         Some(answer) => Ok(Json(answer).into_response()),
-        None => Err(fail(&app, &guard, refuse_at).await?),
+        None => Err(refuse(&app, &guard, refuse_at).await?),
     }
 }
 
@@ -98,42 +116,34 @@ async fn verify(candidates: Vec<Candidate>, password: &Secret) -> ApiResult<Vec<
     Ok(opened.collect())
 }
 
-/// Begins the session. `None` when the account changed since its password was verified.
+/// Begins the session or opens the second step. `None` when the account changed since its password was verified.
 async fn enter(
     app: &App,
     visitor: &Visitor,
     guard: &Guard,
     opened: Opened,
     password: &Secret,
-) -> ApiResult<Option<SignIn>> {
+) -> ApiResult<Option<LoginAnswer>> {
     let Opened { candidate, needs_rehash } = opened;
     let Some(verified) = candidate.password_hash else { return Ok(None) };
     let rehashed = if needs_rehash { Some(accounts::hash_password(password).await?) } else { None };
     let (session, token) = visitor.begin_session(app.secret_box())?;
     let Some(mut tx) = app.db.open_tenant(candidate.tenant).await? else { return Ok(None) };
     let proof = Proof { verified, rehashed };
-    let Some(account) =
-        accounts::sign_in(&mut tx, visitor.now, candidate.user_id, &proof, &session, guard).await?
-    else {
-        return Ok(None);
+    let user = candidate.user_id;
+    let answer = match accounts::sign_in(&mut tx, visitor.now, user, &proof, &session, guard).await? {
+        Some(account) => LoginAnswer::SignedIn(Box::new(visitor.welcome(app, account, &session, &token)?)),
+        None => {
+            let token = OpaqueToken::generate(TokenKind::OneTime).map_err(|_| Problem::internal())?;
+            if accounts::open_challenge(&mut tx, visitor.now, user, &proof, &token).await?.is_none() {
+                return Ok(None);
+            }
+            LoginAnswer::SecondStep { mfa_required: true, challenge_id: token.expose().to_owned() }
+        }
     };
-    let answer = visitor.welcome(app, account, &session, &token)?;
     tx.commit().await?;
     accounts::forgive(&app.limits, guard).await;
     Ok(Some(answer))
-}
-
-/// Counts the failure and waits until every failure is answered.
-async fn fail(app: &App, guard: &Guard, refuse_at: Instant) -> ApiResult<Problem> {
-    let mut tx = app.db.system(SystemReason::Throttle).await?;
-    accounts::record_failure(&mut tx, &app.limits, guard).await?;
-    tx.commit().await?;
-    tokio::time::sleep_until(refuse_at).await;
-    Ok(Problem::new(
-        StatusCode::UNAUTHORIZED,
-        "invalid_credentials",
-        "E-mail address and password do not open an account.",
-    ))
 }
 
 fn tenant_required(opened: &[Opened]) -> Problem {

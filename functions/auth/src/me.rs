@@ -24,7 +24,7 @@ pub(crate) struct Me {
 
 /// One's own profile.
 #[utoipa::path(get, path = "/api/me", operation_id = "get_me", tag = "auth",
-    extensions(("x-role" = json!("viewer"))), responses((status = 200, body = Me)))]
+    extensions(("x-role" = json!("viewer")), ("x-scope" = json!("none"))), responses((status = 200, body = Me)))]
 pub(crate) async fn get_me(mut cx: Cx<ReadSelf>) -> ApiResult {
     let (id, _) = person(&cx.actor)?;
     let user = accounts::find_user(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
@@ -34,7 +34,7 @@ pub(crate) async fn get_me(mut cx: Cx<ReadSelf>) -> ApiResult {
 
 /// Changes one's own profile.
 #[utoipa::path(patch, path = "/api/me", operation_id = "update_me", tag = "auth",
-    extensions(("x-role" = json!("viewer"))), request_body = SelfPatch, responses((status = 200, body = Me)))]
+    extensions(("x-role" = json!("viewer")), ("x-scope" = json!("none"))), request_body = SelfPatch, responses((status = 200, body = Me)))]
 pub(crate) async fn update_me(
     mut cx: Cx<WriteSelf>,
     if_match: IfMatch,

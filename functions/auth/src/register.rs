@@ -77,8 +77,9 @@ pub(crate) async fn register(
     };
     let Registered { tenant, owner } =
         accounts::register(&mut tx, visitor.now, &registration, &session).await?;
+    crate::recovery::ask_for_proof(&mut tx, &app, visitor.now, owner.id, registration.email.as_str()).await?;
     let answer = visitor.welcome(&app, owner, &session, &token)?.with_tenant(tenant);
-    tx.commit().await?;
+    app.queue.nudge(tx.commit().await?).await;
     Ok(created(answer))
 }
 

@@ -21,7 +21,7 @@ use shared::{
 };
 use utoipa::ToSchema;
 
-use crate::door::{EndSession, person};
+use crate::door::{OwnSession, person};
 
 /// The session as NextAuth shows it.
 #[derive(Serialize, ToSchema)]
@@ -89,7 +89,7 @@ pub(crate) async fn logout(State(app): State<App>, request: Request) -> ApiResul
 
 async fn logout_caller(app: &App, request: Request) -> ApiResult {
     let (mut parts, _) = request.into_parts();
-    let mut cx = match Cx::<EndSession>::from_request_parts(&mut parts, app).await {
+    let mut cx = match Cx::<OwnSession>::from_request_parts(&mut parts, app).await {
         Ok(cx) => cx,
         Err(refusal) => return Ok::<Response, Problem>(refusal.into_response()),
     };
@@ -100,8 +100,8 @@ async fn logout_caller(app: &App, request: Request) -> ApiResult {
 
 /// Ends every session of the caller, this one included.
 #[utoipa::path(post, path = "/api/auth/logout-all", operation_id = "logout_everywhere", tag = "auth",
-    extensions(("x-role" = json!("viewer"))), responses((status = 204)))]
-pub(crate) async fn logout_all(mut cx: Cx<EndSession>) -> ApiResult {
+    extensions(("x-role" = json!("viewer")), ("x-scope" = json!("none"))), responses((status = 204)))]
+pub(crate) async fn logout_all(mut cx: Cx<OwnSession>) -> ApiResult {
     let (user, _) = person(&cx.actor)?;
     accounts::revoke_all_sessions(&mut cx.tx, user, "logout_all").await?;
     cx.commit(NoContent).await
@@ -109,7 +109,7 @@ pub(crate) async fn logout_all(mut cx: Cx<EndSession>) -> ApiResult {
 
 /// Where the caller is signed in.
 #[utoipa::path(get, path = "/api/auth/sessions", operation_id = "list_sessions", tag = "auth",
-    extensions(("x-role" = json!("viewer"))), params(PageParams), responses((status = 200, body = Page<Session>)))]
+    extensions(("x-role" = json!("viewer")), ("x-scope" = json!("none"))), params(PageParams), responses((status = 200, body = Page<Session>)))]
 pub(crate) async fn list_sessions(mut cx: Cx<ReadSelf>, query: QueryString) -> ApiResult {
     let query: ListQuery<SessionFilter> = query.list(cx.zone())?;
     let (user, session) = person(&cx.actor)?;
@@ -119,8 +119,8 @@ pub(crate) async fn list_sessions(mut cx: Cx<ReadSelf>, query: QueryString) -> A
 
 /// Ends one of the caller's sessions; its next request is refused.
 #[utoipa::path(delete, path = "/api/auth/sessions/{id}", operation_id = "delete_session", tag = "auth",
-    extensions(("x-role" = json!("viewer"))), params(("id" = Uuid, Path)), responses((status = 204)))]
-pub(crate) async fn delete_session(mut cx: Cx<EndSession>, PathId(id): PathId) -> ApiResult {
+    extensions(("x-role" = json!("viewer")), ("x-scope" = json!("none"))), params(("id" = Uuid, Path)), responses((status = 204)))]
+pub(crate) async fn delete_session(mut cx: Cx<OwnSession>, PathId(id): PathId) -> ApiResult {
     let (user, _) = person(&cx.actor)?;
     if !accounts::revoke_session(&mut cx.tx, user, id, "revoked").await? {
         return Err(Problem::not_found());

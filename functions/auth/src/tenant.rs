@@ -1,18 +1,43 @@
 //! The caller's business.
 
 use axum::{Extension, Json};
+use serde::Serialize;
 use serde_json::to_value;
 use shared::{
-    accounts::{self, Tenant, TenantPatch},
+    accounts::{self, TableCount, Tenant, TenantPatch},
     audit,
-    auth::{ReadSelf, WriteAdmin},
+    auth::{Access, Permission, Proof, ReadTenant, Role, Scope, Surface, WriteAdmin},
     http::{ApiResult, Cx, IfMatch, Problem, RequestId, Valid, Versioned},
 };
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// Ending the business: its owner, in person, with the password given just now, suspended or not.
+pub(crate) struct EndTenant;
+
+impl Permission for EndTenant {
+    const ROLE: Role = Role::Owner;
+    const SCOPE: Scope = Scope { surface: Surface::Admin, access: Access::Write };
+    const PROOF: Proof = Proof::FreshSession;
+    const WHEN_SUSPENDED: bool = true;
+}
+
+/// What was removed with a business.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ErasedTenant {
+    /// The business that was.
+    tenant_id: Uuid,
+    /// The tables that had rows of it, and how many.
+    deleted: Vec<TableCount>,
+    /// The tables that still have any: none.
+    remaining: Vec<TableCount>,
+}
 
 /// One's own business and its settings.
 #[utoipa::path(get, path = "/api/tenant", operation_id = "get_tenant", tag = "auth",
     extensions(("x-role" = json!("viewer"))), responses((status = 200, body = Tenant)))]
-pub(crate) async fn get_tenant(mut cx: Cx<ReadSelf>) -> ApiResult {
+pub(crate) async fn get_tenant(mut cx: Cx<ReadTenant>) -> ApiResult {
     let tenant = accounts::find_tenant(&mut cx.tx).await?;
     cx.commit(Versioned { version: tenant.version, answer: Json(tenant) }).await
 }
@@ -38,4 +63,21 @@ pub(crate) async fn update_tenant(
         .request(&request);
     audit::append(&mut cx.tx, &entry).await?;
     cx.commit(Versioned { version: tenant.version, answer: Json(tenant) }).await
+}
+
+/// Removes the business with everything that it has, at once and for good, and says how much it was.
+#[utoipa::path(delete, path = "/api/tenant", operation_id = "delete_tenant", tag = "auth",
+    extensions(("x-role" = json!("owner")), ("x-scope" = json!("none"))),
+    responses((status = 200, body = ErasedTenant)))]
+pub(crate) async fn delete_tenant(mut cx: Cx<EndTenant>) -> ApiResult {
+    let tenant_id = cx.tx.tenant();
+    let deleted = accounts::count_rows(&mut cx.tx).await?;
+    accounts::erase_tenant(&mut cx.tx).await?;
+    let remaining = accounts::count_rows(&mut cx.tx).await?;
+    if !remaining.is_empty() {
+        tracing::error!(tenant = %tenant_id, "a business was not removed wholly");
+        return Err(Problem::internal());
+    }
+    tracing::warn!(tenant = %tenant_id, tables = deleted.len(), "a business was removed");
+    cx.commit(Json(ErasedTenant { tenant_id, deleted, remaining })).await
 }

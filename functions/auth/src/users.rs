@@ -15,12 +15,13 @@ use shared::{
     audit,
     auth::{ReadAdmin, Role, WriteAdmin},
     crypto::{OpaqueToken, TokenKind},
-    db::OnConstraint,
+    db::{OnConstraint, TokenUse},
     http::{
-        Actor, ApiResult, Created, Cx, IfMatch, ListQuery, Page, PageParams, Patch, PathId, Problem,
-        QueryString, RequestId, Valid, Versioned,
+        Actor, ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PageParams, Patch, PathId,
+        Problem, QueryString, RequestId, Valid, Versioned,
     },
     ids::new_id,
+    mails::{self, Letter, Mail},
     private::Secret,
 };
 use utoipa::ToSchema;
@@ -103,7 +104,11 @@ pub(crate) async fn add(
     let mut added = AddedUser { user, invite_id: None, invite_expires_at: None, token: None };
     if hash.is_none() {
         let token = OpaqueToken::generate(TokenKind::OneTime).map_err(|_| Problem::internal())?;
-        let invite = accounts::insert_invite(&mut cx.tx, now, added.user.id, &token).await?;
+        let invite =
+            accounts::issue_token(&mut cx.tx, now, TokenUse::Invite, added.user.id, &json!({}), &token)
+                .await?;
+        let mail = Mail { to: new.email.as_str(), letter: Letter::Invite(&token) };
+        mails::owe(&mut cx.tx, app, mail).await?;
         added.invite_id = Some(invite.id);
         added.invite_expires_at = Some(invite.expires_at);
         added.token = app.config.app_env.is_local().then(|| token.expose().to_owned());
@@ -132,13 +137,9 @@ pub(crate) async fn update_user(
     require_rank(&cx.actor, before.role)?;
     let role = patch.role.as_set().copied().unwrap_or(before.role);
     require_rank(&cx.actor, role)?;
-    let is_last_owner = before.role == Role::Owner && before.status == "active" && owners == 1;
     let leaves = role != Role::Owner || patch.status == Patch::Set(UserStatus::Disabled);
-    if is_last_owner && leaves {
-        return Err(Problem::conflict(
-            "last_owner",
-            "A business keeps at least one owner; make another one first.",
-        ));
+    if leaves {
+        require_another_owner(&before, owners)?;
     }
     if before.status == "invited" && patch.status == Patch::Set(UserStatus::Active) {
         return Err(Problem::conflict(
@@ -152,6 +153,42 @@ pub(crate) async fn update_user(
         .request(&request);
     audit::append(&mut cx.tx, &entry).await?;
     cx.commit(Versioned { version: user.version, answer: Json(user) }).await
+}
+
+/// Removes a colleague, whose sessions end with their next request. What the colleague owned belongs to nobody then; to
+/// keep it together, disable the user or assign it first.
+#[utoipa::path(delete, path = "/api/users/{id}", operation_id = "delete_user", tag = "auth",
+    extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)), responses((status = 204)))]
+pub(crate) async fn delete_user(
+    mut cx: Cx<WriteAdmin>,
+    PathId(id): PathId,
+    if_match: IfMatch,
+    Extension(RequestId(request)): Extension<RequestId>,
+) -> ApiResult {
+    let (before, owners) = accounts::lock_user_and_owners(&mut cx.tx, id).await?;
+    let before = before.ok_or_else(Problem::not_found)?;
+    if_match.require(before.version)?;
+    require_rank(&cx.actor, before.role)?;
+    require_another_owner(&before, owners)?;
+    if !accounts::delete_user(&mut cx.tx, id).await? {
+        return Err(Problem::not_found());
+    }
+    let entry = audit::Entry::by(&cx.actor, "user.deleted", "user", id)
+        .change(Some(facts(&before)), None)
+        .request(&request);
+    audit::append(&mut cx.tx, &entry).await?;
+    cx.commit(NoContent).await
+}
+
+/// Refuses to lose the last owner.
+fn require_another_owner(leaving: &User, owners: usize) -> ApiResult<()> {
+    if leaving.role == Role::Owner && leaving.status == "active" && owners == 1 {
+        return Err(Problem::conflict(
+            "last_owner",
+            "A business keeps at least one owner; make another one first.",
+        ));
+    }
+    Ok(())
 }
 
 /// Whether the caller may give, change or take away a role.

@@ -33,7 +33,7 @@ impl Check for Pause {}
 
 /// Says what keeps a draft from being published.
 #[utoipa::path(post, path = "/api/automations/{id}/validate", operation_id = "validate_automation", tag = "automations",
-    extensions(("x-role" = json!("viewer"))), params(("id" = Uuid, Path)), responses((status = 200, body = Validation)))]
+    extensions(("x-role" = json!("viewer")), ("x-scope" = json!("automations:read"))), params(("id" = Uuid, Path)), responses((status = 200, body = Validation)))]
 pub(crate) async fn validate_automation(mut cx: Cx<ReadAutomations>, PathId(id): PathId) -> ApiResult {
     let automation = automations::find(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
     let errors = problems(&mut cx.tx, &automation).await?;

@@ -2,16 +2,18 @@
 
 use axum::Json;
 use shared::{
-    auth::{ManageFinance, ReadFinance, WriteFinance},
+    auth::{ManageFinance, Permission, ReadFinance, WriteFinance},
     finance::invoices::{
         Invoice, InvoiceFilter, InvoicePatch, NewCreditNote, NewInvoice, credit_invoice, delete_draft,
-        emit_finalized, finalize, find_invoice, insert_draft, list_invoices as list, update_draft, void,
+        emit_finalized, finalize, find_invoice, insert_draft, is_visible, list_invoices as list,
+        update_draft, void,
     },
     http::{
         ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid,
         Versioned,
     },
 };
+use uuid::Uuid;
 
 /// Documents, newest first; invoices unless `kind` says otherwise.
 #[utoipa::path(get, path = "/api/finance/invoices", operation_id = "list_invoices", tag = "finance",
@@ -19,7 +21,7 @@ use shared::{
     responses((status = 200, body = Page<Invoice>)))]
 pub(crate) async fn list_invoices(mut cx: Cx<ReadFinance>, query: QueryString) -> ApiResult {
     let query: ListQuery<InvoiceFilter> = query.list(cx.zone())?;
-    let page = list(&mut cx.tx, &query).await?;
+    let page = list(&mut cx.tx, &query, cx.actor.own_records_of()).await?;
     cx.commit(Json(page)).await
 }
 
@@ -38,6 +40,7 @@ pub(crate) async fn create_invoice(mut cx: Cx<WriteFinance>, Valid(new): Valid<N
     extensions(("x-role" = json!("viewer"))), params(("id" = Uuid, Path)),
     responses((status = 200, body = Invoice)))]
 pub(crate) async fn get_invoice(mut cx: Cx<ReadFinance>, PathId(id): PathId) -> ApiResult {
+    require_visible(&mut cx, id).await?;
     let invoice = find_invoice(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
     cx.commit(shown(invoice)).await
 }
@@ -52,6 +55,7 @@ pub(crate) async fn update_invoice(
     seen: IfMatch,
     Valid(patch): Valid<InvoicePatch>,
 ) -> ApiResult {
+    require_visible(&mut cx, id).await?;
     let invoice = update_draft(&mut cx.tx, id, &seen, patch).await?;
     cx.commit(shown(invoice)).await
 }
@@ -61,6 +65,7 @@ pub(crate) async fn update_invoice(
     extensions(("x-role" = json!("staff"))), params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 204)))]
 pub(crate) async fn delete_invoice(mut cx: Cx<WriteFinance>, PathId(id): PathId, seen: IfMatch) -> ApiResult {
+    require_visible(&mut cx, id).await?;
     delete_draft(&mut cx.tx, id, &seen).await?;
     cx.commit(NoContent).await
 }
@@ -71,6 +76,7 @@ pub(crate) async fn delete_invoice(mut cx: Cx<WriteFinance>, PathId(id): PathId,
     responses((status = 200, body = Invoice)))]
 pub(crate) async fn finalize_invoice(mut cx: Cx<ManageFinance>, PathId(id): PathId) -> ApiResult {
     let now = cx.now();
+    require_visible(&mut cx, id).await?;
     let invoice = finalize(&mut cx.tx, now, id).await?;
     emit_finalized(&mut cx.tx, now, &invoice).await?;
     cx.commit(shown(invoice)).await
@@ -82,6 +88,7 @@ pub(crate) async fn finalize_invoice(mut cx: Cx<ManageFinance>, PathId(id): Path
     responses((status = 200, body = Invoice)))]
 pub(crate) async fn void_invoice(mut cx: Cx<ManageFinance>, PathId(id): PathId) -> ApiResult {
     let now = cx.now();
+    require_visible(&mut cx, id).await?;
     let invoice = void(&mut cx.tx, now, id).await?;
     cx.commit(shown(invoice)).await
 }
@@ -96,8 +103,15 @@ pub(crate) async fn create_credit_note(
     Valid(new): Valid<NewCreditNote>,
 ) -> ApiResult {
     let (now, by) = (cx.now(), cx.actor.user_id());
+    require_visible(&mut cx, id).await?;
     let note = credit_invoice(&mut cx.tx, now, id, new, by).await?;
     cx.commit(created(note)).await
+}
+
+/// 404 unless the caller may see the document.
+pub(crate) async fn require_visible<P: Permission>(cx: &mut Cx<P>, id: Uuid) -> ApiResult<()> {
+    let visible = is_visible(&mut cx.tx, id, cx.actor.own_records_of()).await?;
+    if visible { Ok(()) } else { Err(Problem::not_found()) }
 }
 
 fn created(invoice: Invoice) -> Versioned<Created<Invoice>> {

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use shared::{
-    auth::{ManageFinance, WriteFinance},
+    auth::{ManageFinance, ReadTill, RefundFinance, WriteFinance},
     finance::payments::{
         AllocationRequest, InvoicePayment, NewPayment, Payment, PaymentFilter, RefundRequest, allocate,
         emit_received, emit_refunded, find_payment, list_payments as list, pay_invoice as pay, receive,
@@ -21,6 +21,7 @@ pub(crate) async fn pay_invoice(
     Valid(paid): Valid<InvoicePayment>,
 ) -> ApiResult {
     let (now, by) = (cx.now(), cx.actor.user_id());
+    crate::invoices::require_visible(&mut cx, id).await?;
     let payment = pay(&mut cx.tx, now, id, paid, by).await?;
     emit_received(&mut cx.tx, now, &payment).await?;
     cx.commit(created(payment)).await
@@ -30,7 +31,7 @@ pub(crate) async fn pay_invoice(
 #[utoipa::path(get, path = "/api/finance/payments", operation_id = "list_payments", tag = "finance",
     extensions(("x-role" = json!("staff"))), params(PaymentFilter, shared::http::PageParams),
     responses((status = 200, body = Page<Payment>)))]
-pub(crate) async fn list_payments(mut cx: Cx<WriteFinance>, query: QueryString) -> ApiResult {
+pub(crate) async fn list_payments(mut cx: Cx<ReadTill>, query: QueryString) -> ApiResult {
     let query: ListQuery<PaymentFilter> = query.list(cx.zone())?;
     let page = list(&mut cx.tx, &query).await?;
     cx.commit(Json(page)).await
@@ -51,7 +52,7 @@ pub(crate) async fn create_payment(mut cx: Cx<WriteFinance>, Valid(new): Valid<N
 #[utoipa::path(get, path = "/api/finance/payments/{id}", operation_id = "get_payment", tag = "finance",
     extensions(("x-role" = json!("staff"))), params(("id" = Uuid, Path)),
     responses((status = 200, body = Payment)))]
-pub(crate) async fn get_payment(mut cx: Cx<WriteFinance>, PathId(id): PathId) -> ApiResult {
+pub(crate) async fn get_payment(mut cx: Cx<ReadTill>, PathId(id): PathId) -> ApiResult {
     let payment = find_payment(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
     cx.commit(Versioned { version: payment.version, answer: Json(payment) }).await
 }
@@ -61,7 +62,7 @@ pub(crate) async fn get_payment(mut cx: Cx<WriteFinance>, PathId(id): PathId) ->
     extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path)), request_body = RefundRequest,
     responses((status = 201, body = Payment)))]
 pub(crate) async fn refund_payment(
-    mut cx: Cx<ManageFinance>,
+    mut cx: Cx<RefundFinance>,
     PathId(id): PathId,
     Valid(request): Valid<RefundRequest>,
 ) -> ApiResult {

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use shared::{
-    auth::WriteFinance,
+    auth::{ReadTill, WriteFinance},
     finance::pos::{
         NewReturn, NewSale, Sale, SaleFilter, Sold, find_sale, list_sales as list, return_sale as take_back,
         sell,
@@ -14,7 +14,7 @@ use shared::{
 #[utoipa::path(get, path = "/api/finance/pos/sales", operation_id = "list_sales", tag = "finance",
     extensions(("x-role" = json!("staff"))), params(SaleFilter, shared::http::PageParams),
     responses((status = 200, body = Page<Sale>)))]
-pub(crate) async fn list_sales(mut cx: Cx<WriteFinance>, query: QueryString) -> ApiResult {
+pub(crate) async fn list_sales(mut cx: Cx<ReadTill>, query: QueryString) -> ApiResult {
     let query: ListQuery<SaleFilter> = query.list(cx.zone())?;
     let page = list(&mut cx.tx, &query).await?;
     cx.commit(Json(page)).await
@@ -36,7 +36,7 @@ pub(crate) async fn create_sale(mut cx: Cx<WriteFinance>, Valid(new): Valid<NewS
 #[utoipa::path(get, path = "/api/finance/pos/sales/{id}", operation_id = "get_sale", tag = "finance",
     extensions(("x-role" = json!("staff"))), params(("id" = Uuid, Path)),
     responses((status = 200, body = Sale)))]
-pub(crate) async fn get_sale(mut cx: Cx<WriteFinance>, PathId(id): PathId) -> ApiResult {
+pub(crate) async fn get_sale(mut cx: Cx<ReadTill>, PathId(id): PathId) -> ApiResult {
     let sale = find_sale(&mut cx.tx, Some(id), None).await?.ok_or_else(Problem::not_found)?;
     cx.commit(Json(sale)).await
 }
@@ -45,7 +45,7 @@ pub(crate) async fn get_sale(mut cx: Cx<WriteFinance>, PathId(id): PathId) -> Ap
 #[utoipa::path(get, path = "/api/finance/pos/sales/{id}/receipt", operation_id = "get_receipt", tag = "finance",
     extensions(("x-role" = json!("staff"))), params(("id" = Uuid, Path)),
     responses((status = 200, body = Object)))]
-pub(crate) async fn get_receipt(mut cx: Cx<WriteFinance>, PathId(id): PathId) -> ApiResult {
+pub(crate) async fn get_receipt(mut cx: Cx<ReadTill>, PathId(id): PathId) -> ApiResult {
     let sale = find_sale(&mut cx.tx, Some(id), None).await?.ok_or_else(Problem::not_found)?;
     cx.commit(Json(sale.receipt)).await
 }

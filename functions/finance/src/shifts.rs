@@ -2,7 +2,7 @@
 
 use axum::Json;
 use shared::{
-    auth::{ManageFinance, WriteFinance},
+    auth::{ManageFinance, ReadTill, WriteFinance},
     finance::pos::{
         CloseShift, Movement, NewMovement, NewShift, Shift, ShiftDetail, ShiftFilter, close_shift as close,
         end_shift as end, find_shift, insert_movement, list_shifts as list, open_shift as open,
@@ -14,7 +14,7 @@ use shared::{
 #[utoipa::path(get, path = "/api/finance/pos/shifts", operation_id = "list_shifts", tag = "finance",
     extensions(("x-role" = json!("staff"))), params(ShiftFilter, shared::http::PageParams),
     responses((status = 200, body = Page<Shift>)))]
-pub(crate) async fn list_shifts(mut cx: Cx<WriteFinance>, query: QueryString) -> ApiResult {
+pub(crate) async fn list_shifts(mut cx: Cx<ReadTill>, query: QueryString) -> ApiResult {
     let query: ListQuery<ShiftFilter> = query.list(cx.zone())?;
     let page = list(&mut cx.tx, &query).await?;
     cx.commit(Json(page)).await
@@ -35,7 +35,7 @@ pub(crate) async fn open_shift(mut cx: Cx<WriteFinance>, Valid(new): Valid<NewSh
 #[utoipa::path(get, path = "/api/finance/pos/shifts/{id}", operation_id = "get_shift", tag = "finance",
     extensions(("x-role" = json!("staff"))), params(("id" = Uuid, Path)),
     responses((status = 200, body = ShiftDetail)))]
-pub(crate) async fn get_shift(mut cx: Cx<WriteFinance>, PathId(id): PathId) -> ApiResult {
+pub(crate) async fn get_shift(mut cx: Cx<ReadTill>, PathId(id): PathId) -> ApiResult {
     let shift = find_shift(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
     cx.commit(Json(shift)).await
 }

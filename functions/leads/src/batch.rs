@@ -123,8 +123,7 @@ pub(crate) async fn upsert_lead(mut cx: Cx<WriteLeads>, Valid(mut new): Valid<Ne
             "Give an e-mail address or a telephone number to go by.",
         ));
     }
-    let own_records_of = cx.actor.own_records_of();
-    new.owner_id = new.owner_id.or(own_records_of);
+    new.owner_id = new.owner_id.or(cx.actor.usual_owner());
     let consents = new.consents.clone();
     let actor = (cx.actor.kind(), Some(cx.actor.id()));
     let (lead, upserted) = leads::upsert(&mut cx.tx, now, new, &identities, actor, Known::Overwrite)
@@ -141,7 +140,8 @@ pub(crate) async fn upsert_lead(mut cx: Cx<WriteLeads>, Valid(mut new): Valid<Ne
         Upserted::Updated { previous } => {
             // Who sees only own records may not reach a colleague's lead by knowing an address.
             let owner_before = previous.get("ownerId").cloned().unwrap_or_else(|| json!(lead.owner_id));
-            if own_records_of.is_some_and(|own| owner_before != json!(own)) {
+            let owners = cx.actor.own_records_of();
+            if owners.is_some_and(|owners| owners.iter().all(|owner| owner_before != json!(owner))) {
                 return Err(lead_exists(None));
             }
             let updated = UpdatedLead::from_previous(lead, previous)?;
@@ -159,6 +159,6 @@ fn read_item(cx: &Cx<WriteLeads>, item: Value) -> Result<(NewLead, Identities), 
     let mut new: NewLead = parse_value(item)?;
     let identities =
         Identities::normalise(new.email.as_ref(), new.phone.as_ref(), &cx.tx.settings().country)?;
-    new.owner_id = new.owner_id.or(cx.actor.own_records_of());
+    new.owner_id = new.owner_id.or(cx.actor.usual_owner());
     Ok((new, identities))
 }

@@ -6,7 +6,7 @@ use axum::{
 };
 use serde::Serialize;
 use shared::{
-    auth::{ReadAdmin, ReadLeads, ReadWellness},
+    auth::{ReadAdmin, ReadAutomations, ReadFinance, ReadLeads, ReadMessages, ReadWellness},
     automations::{self, Run, RunFilter},
     finance::invoices::{self, Invoice, InvoiceFilter},
     http::{
@@ -82,6 +82,7 @@ pub(crate) async fn get_lead(mut cx: Cx<ReadLeads>, PathId(id): PathId, query: Q
         expanded.fetch(&mut cx, id, word).await?;
     }
     let version = lead.version;
+    let lead = if cx.actor.sees_contacts() { lead } else { lead.masked() };
     cx.commit(Versioned { version, answer: Json(LeadDetail { lead, expanded }) }).await
 }
 
@@ -96,12 +97,14 @@ impl Expanded {
                 self.activities = Some(leads::list_activities(tx, lead, &query).await?);
             }
             "conversations" => {
+                require::<ReadMessages>(&cx.actor)?;
                 let query = first(ConversationFilter::of_lead(lead));
                 self.conversations = Some(messages::list_conversations(tx, &query, all).await?);
             }
             "invoices" => {
+                require::<ReadFinance>(&cx.actor)?;
                 let query = first(InvoiceFilter { lead_id: vec![lead], ..InvoiceFilter::default() });
-                self.invoices = Some(invoices::list_invoices(tx, &query).await?);
+                self.invoices = Some(invoices::list_invoices(tx, &query, all).await?);
             }
             "metrics" => {
                 require::<ReadWellness>(&cx.actor)?;
@@ -110,6 +113,7 @@ impl Expanded {
                 self.metrics = Some(wellness::list_metrics(tx, &query, all).await?);
             }
             _ => {
+                require::<ReadAutomations>(&cx.actor)?;
                 let query = first(RunFilter { lead_id: vec![lead], ..RunFilter::default() });
                 self.runs = Some(automations::list_runs(tx, &query, all).await?);
             }

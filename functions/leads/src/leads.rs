@@ -19,7 +19,10 @@ pub(crate) async fn list_leads(mut cx: Cx<ReadLeads>, query: QueryString) -> Api
     if query.filter.deleted == Some(true) {
         require::<ReadAdmin>(&cx.actor)?;
     }
-    let page = leads::list(&mut cx.tx, &query, cx.actor.own_records_of()).await?;
+    let mut page = leads::list(&mut cx.tx, &query, cx.actor.own_records_of()).await?;
+    if !cx.actor.sees_contacts() {
+        page.items = page.items.into_iter().map(Lead::masked).collect();
+    }
     cx.commit(Json(page)).await
 }
 
@@ -30,7 +33,7 @@ pub(crate) async fn list_leads(mut cx: Cx<ReadLeads>, query: QueryString) -> Api
 pub(crate) async fn create_lead(mut cx: Cx<WriteLeads>, Valid(mut new): Valid<NewLead>) -> ApiResult {
     let now = cx.now();
     // Who sees only own records would never see again what was just made.
-    new.owner_id = new.owner_id.or(cx.actor.own_records_of());
+    new.owner_id = new.owner_id.or(cx.actor.usual_owner());
     let identities =
         Identities::normalise(new.email.as_ref(), new.phone.as_ref(), &cx.tx.settings().country)?;
     let actor = (cx.actor.kind(), Some(cx.actor.id()));

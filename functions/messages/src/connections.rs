@@ -4,7 +4,7 @@ use axum::{Json, extract::State, response::IntoResponse};
 use serde::Serialize;
 use shared::{
     app::App,
-    auth::{AdministerMessages, Permission},
+    auth::{AdministerMessages, Permission, ReadConnections},
     db::OnConstraint,
     http::{
         ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid,
@@ -22,7 +22,7 @@ use crate::conversations::concurrent_change;
 #[utoipa::path(get, path = "/api/connections", operation_id = "list_connections", tag = "messages",
     extensions(("x-role" = json!("admin"))), params(ConnectionFilter, shared::http::PageParams),
     responses((status = 200, body = Page<Connection>)))]
-pub(crate) async fn list_connections(mut cx: Cx<AdministerMessages>, query: QueryString) -> ApiResult {
+pub(crate) async fn list_connections(mut cx: Cx<ReadConnections>, query: QueryString) -> ApiResult {
     let query: ListQuery<ConnectionFilter> = query.list(cx.zone())?;
     let page = messages::list_connections(&mut cx.tx, &query).await?;
     cx.commit(Json(page)).await
@@ -49,7 +49,7 @@ pub(crate) async fn create_connection(
 #[utoipa::path(get, path = "/api/connections/{id}", operation_id = "get_connection", tag = "messages",
     extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)),
     responses((status = 200, body = Connection)))]
-pub(crate) async fn get_connection(mut cx: Cx<AdministerMessages>, PathId(id): PathId) -> ApiResult {
+pub(crate) async fn get_connection(mut cx: Cx<ReadConnections>, PathId(id): PathId) -> ApiResult {
     let connection = find(&mut cx, id).await?;
     cx.commit(Versioned { version: connection.version, answer: Json(connection) }).await
 }

@@ -83,6 +83,7 @@ pub(crate) async fn list_conversation_messages(
     find(&mut cx, id).await?;
     query.filter.conversation_id = vec![id];
     let page = messages::list(&mut cx.tx, &query, cx.actor.own_records_of()).await?;
+    let page = crate::messages::shown(&cx.actor, page);
     cx.commit(Json(page)).await
 }
 

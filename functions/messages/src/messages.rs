@@ -5,8 +5,11 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use shared::{
     app::App,
-    auth::{AdministerMessages, Permission, ReadMessages, WriteMessages},
-    http::{Accepted, ApiResult, Check, Cx, ListQuery, Page, PathId, Problem, QueryString, Valid, Versioned},
+    auth::{Permission, ReadConnections, ReadMessages, WriteMessages},
+    http::{
+        Accepted, Actor, ApiResult, Check, Cx, ListQuery, Page, PathId, Problem, QueryString, Valid,
+        Versioned,
+    },
     messages::{
         self, Channel, Message, MessageFilter, PlannedMessage, Purpose, SandboxDelivery, SandboxFilter,
     },
@@ -24,6 +27,7 @@ use crate::{hasher, send::Sending};
 pub(crate) async fn list_messages(mut cx: Cx<ReadMessages>, query: QueryString) -> ApiResult {
     let query: ListQuery<MessageFilter> = query.list(cx.zone())?;
     let page = messages::list(&mut cx.tx, &query, cx.actor.own_records_of()).await?;
+    let page = shown(&cx.actor, page);
     cx.commit(Json(page)).await
 }
 
@@ -31,7 +35,7 @@ pub(crate) async fn list_messages(mut cx: Cx<ReadMessages>, query: QueryString) 
 #[utoipa::path(get, path = "/api/messages/sandbox", operation_id = "list_sandbox_deliveries", tag = "messages",
     extensions(("x-role" = json!("admin"))), params(SandboxFilter, shared::http::PageParams),
     responses((status = 200, body = Page<SandboxDelivery>)))]
-pub(crate) async fn list_sandbox_deliveries(mut cx: Cx<AdministerMessages>, query: QueryString) -> ApiResult {
+pub(crate) async fn list_sandbox_deliveries(mut cx: Cx<ReadConnections>, query: QueryString) -> ApiResult {
     let query: ListQuery<SandboxFilter> = query.list(cx.zone())?;
     let page = messages::list_sandbox(&mut cx.tx, &query).await?;
     cx.commit(Json(page)).await
@@ -43,7 +47,16 @@ pub(crate) async fn list_sandbox_deliveries(mut cx: Cx<AdministerMessages>, quer
     responses((status = 200, body = Message)))]
 pub(crate) async fn get_message(mut cx: Cx<ReadMessages>, PathId(id): PathId) -> ApiResult {
     let message = find(&mut cx, id).await?;
+    let message = if cx.actor.sees_contacts() { message } else { message.masked() };
     cx.commit(Versioned { version: message.version, answer: Json(message) }).await
+}
+
+/// The page as the caller may see it.
+pub(crate) fn shown(actor: &Actor, mut page: Page<Message>) -> Page<Message> {
+    if !actor.sees_contacts() {
+        page.items = page.items.into_iter().map(Message::masked).collect();
+    }
+    page
 }
 
 /// Another time for a waiting message.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 /// One's own notifications, the latest first.
 #[utoipa::path(get, path = "/api/notifications", operation_id = "list_notifications", tag = "messages",
-    extensions(("x-role" = json!("viewer"))), params(NotificationFilter, shared::http::PageParams),
+    extensions(("x-role" = json!("viewer")), ("x-scope" = json!("none"))), params(NotificationFilter, shared::http::PageParams),
     responses((status = 200, body = Page<Notification>)))]
 pub(crate) async fn list_notifications(mut cx: Cx<ReadSelf>, query: QueryString) -> ApiResult {
     let query: ListQuery<NotificationFilter> = query.list(cx.zone())?;
@@ -47,7 +47,7 @@ struct MarkedNotifications {
 
 /// Marks one's own notifications as read.
 #[utoipa::path(post, path = "/api/notifications/read", operation_id = "read_notifications", tag = "messages",
-    extensions(("x-role" = json!("viewer"))), request_body = ReadNotifications,
+    extensions(("x-role" = json!("viewer")), ("x-scope" = json!("none"))), request_body = ReadNotifications,
     responses((status = 200, body = MarkedNotifications)))]
 pub(crate) async fn read_notifications(
     mut cx: Cx<WriteSelf>,

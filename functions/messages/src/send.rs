@@ -282,7 +282,11 @@ async fn recipient(cx: &mut Cx<WriteMessages>, new: &NewMessage) -> ApiResult<Uu
     let fields = NewLead { source: Word::try_from("message".to_owned()).ok(), ..NewLead::default() };
     let (now, actor) = (cx.now(), (cx.actor.kind(), Some(cx.actor.id())));
     let (lead, upserted) = leads::upsert(&mut cx.tx, now, fields, &identities, actor, Known::Fill).await?;
-    if cx.actor.own_records_of().is_some_and(|owner| lead.owner_id != Some(owner)) {
+    if cx
+        .actor
+        .own_records_of()
+        .is_some_and(|owners| lead.owner_id.is_none_or(|owner| !owners.contains(&owner)))
+    {
         return Err(Problem::invalid("/to", "unknown_lead", "The address belongs to a colleague's lead."));
     }
     if upserted == leads::Upserted::Created {

@@ -1,7 +1,8 @@
-//! The `send-messages` worker: marks an owed message, hands it to its provider, writes what came of it.
+//! The `send-messages` worker: marks an owed message or mail, hands it to its provider, writes what came of it.
 
 use shared::{
     app::App,
+    mails,
     messages::dispatch::{self, Work},
     providers,
     queue::{Hint, HintKind},
@@ -17,7 +18,7 @@ pub async fn handle(app: &App, hint: &Hint) -> WorkResult {
         tracing::warn!(kind = ?hint.kind, "a hint for another worker");
         return Ok(());
     }
-    let Some(job) = dispatch::mark(app, hint).await? else { return Ok(()) };
+    let Some(job) = dispatch::mark(app, hint).await? else { return handle_mail(app, hint).await };
     match job.work {
         Work::Send => {
             let outcome = providers::send(app, job.tenant, &job.account, &job.outgoing).await?;
@@ -28,5 +29,13 @@ pub async fn handle(app: &App, hint: &Hint) -> WorkResult {
             dispatch::settle_search(app, &job, found).await?;
         }
     }
+    Ok(())
+}
+
+/// Effects share one queue: what is no message may be a mail of the product itself.
+async fn handle_mail(app: &App, hint: &Hint) -> WorkResult {
+    let Some(job) = mails::mark(app, hint).await? else { return Ok(()) };
+    let outcome = providers::send(app, job.tenant, &job.account, &job.outgoing).await?;
+    mails::settle(app, &job, outcome).await?;
     Ok(())
 }

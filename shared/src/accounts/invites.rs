@@ -1,51 +1,13 @@
 //! Invitations: a token by mail that is good once, for choosing a first password.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{Account, NewSession, signed_in::query_account};
 use crate::{
-    crypto::OpaqueToken,
     db::{DbResult, TenantTx},
-    ids::new_id,
     private::Secret,
 };
-
-/// How long an invitation is good. A reset's hour would be short for someone who starts next week.
-const LIFETIME: TimeDelta = TimeDelta::days(7);
-
-/// An invitation that is open.
-#[derive(Clone, Copy, Debug)]
-pub struct Invite {
-    /// Its id.
-    pub id: Uuid,
-    /// When it lapses.
-    pub expires_at: DateTime<Utc>,
-}
-
-/// Opens an invitation for a user who has no password yet.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn insert_invite(
-    tx: &mut TenantTx,
-    now: DateTime<Utc>,
-    user: Uuid,
-    token: &OpaqueToken,
-) -> DbResult<Invite> {
-    let invite = Invite { id: new_id(), expires_at: now + LIFETIME };
-    sqlx::query!(
-        "insert into one_time_tokens (tenant_id, id, kind, hash, user_id, expires_at) values ($1, $2, 'invite', $3, $4, $5)",
-        tx.tenant(),
-        invite.id,
-        &token.hash()[..],
-        user,
-        invite.expires_at,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(invite)
-}
 
 /// Spends the invitation, sets the password, proves the address and begins a session, in one statement. `None` when the
 /// invitation was used meanwhile or the user is not invited any more.

@@ -80,8 +80,9 @@ pub async fn find_logins(tx: &mut SystemTx, email: &str) -> DbResult<Vec<Candida
     Ok(candidates.collect())
 }
 
-/// Begins a session, rewrites an old hash and forgives earlier failures (in Redis [`super::forgive`] does), in one statement. `None` when the password was
-/// changed or the user disabled since it was verified.
+/// Begins a session, rewrites an old hash and forgives earlier failures (in Redis [`super::forgive`] does), in one
+/// statement. `None` when the password was changed or the user disabled since it was verified, or when a second step is
+/// asked for.
 ///
 /// # Errors
 /// When the database refuses.
@@ -97,7 +98,7 @@ pub async fn sign_in(
     let account = query_account!(
         "with u as (
              update users set last_login_at = $3, password_hash = coalesce($4, password_hash)
-              where tenant_id = $1 and id = $2 and status = 'active' and password_hash = $5
+              where tenant_id = $1 and id = $2 and status = 'active' and password_hash = $5 and mfa_secret is null
              returning *
          ), session as (
              insert into sessions (tenant_id, id, user_id, family_id, refresh_hash, session_version, authenticated_at,

@@ -49,6 +49,14 @@ pub async fn check_password(stored: &[Option<Secret>], password: &Secret) -> Res
 /// # Errors
 /// 422 at `/password`.
 pub fn refuse_weak(password: &Secret, own: &[&str]) -> Result<(), Problem> {
+    refuse_weak_at("/password", password, own)
+}
+
+/// The same for a password that stands elsewhere in the body.
+///
+/// # Errors
+/// 422 at `pointer`.
+pub fn refuse_weak_at(pointer: &str, password: &Secret, own: &[&str]) -> Result<(), Problem> {
     password::check_policy(password, own).map_err(|error| {
         let (code, detail) = match error {
             PolicyError::TooShort => ("too_short", "A password has at least 8 characters."),
@@ -56,7 +64,7 @@ pub fn refuse_weak(password: &Secret, own: &[&str]) -> Result<(), Problem> {
             PolicyError::Common => ("too_common", "This password is among the first that everybody tries."),
             PolicyError::Personal => ("too_personal", "A password is not one's own name or address."),
         };
-        Problem::invalid("/password", code, detail)
+        Problem::invalid(pointer, code, detail)
     })
 }
 

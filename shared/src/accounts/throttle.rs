@@ -59,11 +59,15 @@ pub enum Admission {
     Wait(u64),
 }
 
-/// A kind of call that is counted per network before any tenant is known.
+/// A kind of call that is counted before any tenant is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Knock {
     /// Making a tenant.
     Register,
+    /// Asking for a new password.
+    Forgot,
+    /// Asking for a new password of one account, from anywhere.
+    ForgotAccount,
 }
 
 /// What was counted of an account, a network, and the two together.
@@ -95,6 +99,12 @@ impl Guard {
             pair: keys.mac(format!("{email}|{network}").as_bytes()),
             networks,
         })
+    }
+
+    /// Under which key calls about the account are counted.
+    #[must_use]
+    pub const fn account_key(&self) -> &[u8; 32] {
+        &self.account
     }
 
     fn keys(&self) -> Vec<Vec<u8>> {
@@ -214,7 +224,7 @@ pub async fn forgive(limits: &Limits, guard: &Guard) {
     }
 }
 
-/// Counts a call from a network; beyond `limit` in fifteen minutes it answers after how many seconds to come back.
+/// Counts a call under a key; beyond `limit` in fifteen minutes it answers after how many seconds to come back.
 ///
 /// # Errors
 /// When the database refuses.
@@ -222,14 +232,16 @@ pub async fn count_call(
     tx: &mut SystemTx,
     limits: &Limits,
     knock: Knock,
-    network_key: &[u8; 32],
+    key: &[u8; 32],
     limit: i32,
 ) -> DbResult<Option<u64>> {
     let kind = match knock {
         Knock::Register => "register",
+        Knock::Forgot => "forgot",
+        Knock::ForgotAccount => "forgot_account",
     };
     if let Some(redis) = limits.redis() {
-        let names = [format!("{kind}:{}", hex::encode(network_key))];
+        let names = [format!("{kind}:{}", hex::encode(key))];
         if let Some([tally]) = redis.count(&names, 1, WINDOW).await.as_deref() {
             return Ok((tally.count > limit).then(|| whole_seconds(tally.seconds_left)));
         }
@@ -244,7 +256,7 @@ pub async fn count_call(
            returning t.kind, t.count,
                extract(epoch from t.window_started_at + interval '15 minutes' - now())::double precision as "seconds_left!""#,
         kind,
-        &network_key[..],
+        &key[..],
     )
     .fetch_one(tx.conn())
     .await?;

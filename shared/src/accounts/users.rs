@@ -47,6 +47,8 @@ pub struct User {
     pub timezone: Option<String>,
     /// The user's own language; none means the business's.
     pub locale: Option<String>,
+    /// Whether a login asks for a code as well.
+    pub mfa_active: bool,
     /// When the address was proved.
     pub email_verified_at: Option<DateTime<Utc>>,
     /// When the user last signed in.
@@ -67,7 +69,8 @@ macro_rules! query_users {
             $crate::accounts::User,
             $head + r#" select u.id as "id!", u.name as "name!: _", u.email as "email!: _", u.image_url as "image: _",
                                u.role as "role!: _", u.record_scope as "record_scope!: _", u.team, u.status as "status!",
-                               u.timezone, u.locale, u.email_verified_at, u.last_login_at, u.created_at as "created_at!",
+                               u.timezone, u.locale, u.mfa_secret is not null as "mfa_active!", u.email_verified_at,
+                               u.last_login_at, u.created_at as "created_at!",
                                u.updated_at as "updated_at!", u.version as "version!" "# + $tail
             $(, $argument)*
         )
@@ -77,7 +80,7 @@ macro_rules! query_users {
 /// The row as [`User`] reads it. The same columns as above, where the checked macro holds them against the schema.
 const COLUMNS: &str =
     "u.id, u.name, u.email, u.image_url as image, u.role, u.record_scope, u.team, u.status, u.timezone,
-    u.locale, u.email_verified_at, u.last_login_at, u.created_at, u.updated_at, u.version";
+    u.locale, u.mfa_secret is not null as mfa_active, u.email_verified_at, u.last_login_at, u.created_at, u.updated_at, u.version";
 
 /// A colleague who is about to be added.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
@@ -347,6 +350,17 @@ pub async fn update_user(tx: &mut TenantTx, id: Uuid, patch: &UserPatch) -> DbRe
     .fetch_optional(tx.conn())
     .await?;
     Ok(user)
+}
+
+/// Removes a colleague. What they owned belongs to nobody then; what they did stays in the logs under their id.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn delete_user(tx: &mut TenantTx, id: Uuid) -> DbResult<bool> {
+    let deleted = sqlx::query!("delete from users where tenant_id = $1 and id = $2", tx.tenant(), id)
+        .execute(tx.conn())
+        .await?;
+    Ok(deleted.rows_affected() == 1)
 }
 
 /// Changes oneself.

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::{CtaEvent, CtaFilter, list::SELECT};
 use crate::{
+    auth::Owners,
     db::{DbError, DbResult, TenantTx},
     export::csv::push_record,
     private::Private,
@@ -129,9 +130,10 @@ pub async fn read_chunk(
     format: Format,
     after: Option<Position>,
     rows: i64,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Chunk> {
     let mut select = QueryBuilder::new(SELECT);
-    filter.push(&mut select, tx.tenant(), None);
+    filter.push(&mut select, tx.tenant(), own_records_of);
     if let Some(position) = after {
         select
             .push(" and (e.occurred_at, e.id) > (")

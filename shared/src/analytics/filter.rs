@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::CtaKind;
 use crate::{
+    auth::Owners,
     db::keyset::{push_any, push_range},
     http::{FromQuery, Params, SortField, SortKind},
 };
@@ -79,7 +80,7 @@ impl CtaFilter {
         &self,
         query: &mut QueryBuilder<'_, Postgres>,
         tenant: Uuid,
-        own_records_of: Option<Uuid>,
+        own_records_of: Owners<'_>,
     ) {
         query.push(" where e.tenant_id = ").push_bind(tenant);
         push_any(query, "e.surface", &self.surface);
@@ -101,9 +102,9 @@ impl CtaFilter {
         if let Some(owner) = own_records_of {
             // Whoever sees only own records sees strangers' clicks, but not those of other people's leads.
             query
-                .push(" and (e.lead_id is null or exists (select from leads l where l.tenant_id = e.tenant_id and l.id = e.lead_id and l.owner_id = ")
-                .push_bind(owner)
-                .push("))");
+                .push(" and (e.lead_id is null or exists (select from leads l where l.tenant_id = e.tenant_id and l.id = e.lead_id and l.owner_id = any (")
+                .push_bind(owner.to_vec())
+                .push(")))");
         }
     }
 }

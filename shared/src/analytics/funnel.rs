@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{FromRow, QueryBuilder};
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::CtaFilter;
+use crate::auth::Owners;
 use crate::db::{DbResult, TenantTx};
 
 const VISITOR: &str = "coalesce(e.visitor_id, e.lead_id::text, encode(e.visitor_hash, 'hex'), e.id::text)";
@@ -68,7 +68,7 @@ pub async fn read_funnel(
     tx: &mut TenantTx,
     filter: CtaFilter,
     kinds: &[String],
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Funnel> {
     let filter = filter.of_people();
     let mut query = QueryBuilder::new("with e as (select ");
@@ -109,7 +109,7 @@ struct Journey {
 pub async fn read_journey(
     tx: &mut TenantTx,
     filter: CtaFilter,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Funnel> {
     let filter = filter.of_people();
     let mut query = QueryBuilder::new("with touched as (select ");

@@ -1,10 +1,10 @@
 //! Events as they were counted.
 
 use sqlx::QueryBuilder;
-use uuid::Uuid;
 
 use super::{CtaEvent, CtaFilter};
 use crate::{
+    auth::Owners,
     db::{DbResult, TenantTx, keyset::push_page},
     http::{Keyset, KeysetValue, ListQuery, Page},
 };
@@ -21,7 +21,7 @@ pub(super) const SELECT: &str = "select e.id, e.event_id, e.surface, e.cta_id, e
 pub async fn list_events(
     tx: &mut TenantTx,
     query: &ListQuery<CtaFilter>,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Page<CtaEvent>> {
     let mut select = QueryBuilder::new(SELECT);
     query.filter.push(&mut select, tx.tenant(), own_records_of);

@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::db::{DbResult, TenantTx};
+use crate::{
+    auth::Owners,
+    db::{DbResult, TenantTx},
+};
 
 /// New and won persons.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -90,26 +93,37 @@ pub struct Overview {
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn read_overview(tx: &mut TenantTx, from: DateTime<Utc>, to: DateTime<Utc>) -> DbResult<Overview> {
+pub async fn read_overview(
+    tx: &mut TenantTx,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    own_records_of: Owners<'_>,
+) -> DbResult<Overview> {
     let n = sqlx::query!(
         r#"select l.created as "created!", l.customers as "customers!", m.outbound as "outbound!", m.inbound as "inbound!",
                   m.failed as "undelivered!", r.started as "started!", r.completed as "completed!", r.failed as "failed!",
                   c.views as "views!", c.clicks as "clicks!", c.submits as "submits!"
-             from (select count(*) as created, count(*) filter (where status = 'customer') as customers
-                     from leads where tenant_id = $1 and created_at >= $2 and created_at < $3 and deleted_at is null) as l,
-                  (select count(*) filter (where direction = 'outbound') as outbound,
+             from (select array(select id from leads where tenant_id = $1 and owner_id = any ($4)) as ids) as seen,
+                  lateral (select count(*) as created, count(*) filter (where status = 'customer') as customers
+                     from leads where tenant_id = $1 and created_at >= $2 and created_at < $3 and deleted_at is null
+                      and ($4::uuid[] is null or owner_id = any ($4))) as l,
+                  lateral (select count(*) filter (where direction = 'outbound') as outbound,
                           count(*) filter (where direction = 'inbound') as inbound,
                           count(*) filter (where direction = 'outbound' and status in ('failed', 'undelivered')) as failed
-                     from messages where tenant_id = $1 and created_at >= $2 and created_at < $3) as m,
-                  (select count(*) as started, count(*) filter (where status = 'completed') as completed,
+                     from messages where tenant_id = $1 and created_at >= $2 and created_at < $3
+                      and ($4::uuid[] is null or lead_id = any (seen.ids))) as m,
+                  lateral (select count(*) as started, count(*) filter (where status = 'completed') as completed,
                           count(*) filter (where status in ('failed', 'attention')) as failed
-                     from automation_runs where tenant_id = $1 and created_at >= $2 and created_at < $3) as r,
-                  (select count(*) filter (where kind = 'view') as views, count(*) filter (where kind = 'click') as clicks,
+                     from automation_runs where tenant_id = $1 and created_at >= $2 and created_at < $3
+                      and ($4::uuid[] is null or lead_id = any (seen.ids))) as r,
+                  lateral (select count(*) filter (where kind = 'view') as views, count(*) filter (where kind = 'click') as clicks,
                           count(*) filter (where kind = 'submit') as submits
-                     from cta_events where tenant_id = $1 and occurred_at >= $2 and occurred_at < $3 and not is_bot) as c"#,
+                     from cta_events where tenant_id = $1 and occurred_at >= $2 and occurred_at < $3 and not is_bot
+                      and ($4::uuid[] is null or lead_id is null or lead_id = any (seen.ids))) as c"#,
         tx.tenant(),
         from,
         to,
+        own_records_of,
     )
     .fetch_one(tx.conn())
     .await?;
@@ -119,12 +133,17 @@ pub async fn read_overview(tx: &mut TenantTx, from: DateTime<Utc>, to: DateTime<
         leads: LeadCounts { created: n.created, customers: n.customers },
         messages: MessageCounts { outbound: n.outbound, inbound: n.inbound, failed: n.undelivered },
         runs: RunCounts { started: n.started, completed: n.completed, failed: n.failed },
-        revenue: revenue(tx, from, to).await?,
+        revenue: revenue(tx, from, to, own_records_of).await?,
         cta: CtaCounts { views: n.views, clicks: n.clicks, submits: n.submits },
     })
 }
 
-async fn revenue(tx: &mut TenantTx, from: DateTime<Utc>, to: DateTime<Utc>) -> DbResult<Vec<Revenue>> {
+async fn revenue(
+    tx: &mut TenantTx,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    own_records_of: Owners<'_>,
+) -> DbResult<Vec<Revenue>> {
     let rows = sqlx::query_as!(
         Revenue,
         r#"select currency::text as "currency!", received as "received!", refunded as "refunded!", received - refunded as "net!"
@@ -132,11 +151,14 @@ async fn revenue(tx: &mut TenantTx, from: DateTime<Utc>, to: DateTime<Utc>) -> D
                           coalesce(sum(amount) filter (where kind = 'refund'), 0)::bigint as refunded
                      from payments
                     where tenant_id = $1 and received_at >= $2 and received_at < $3 and status = 'succeeded'
+                      and ($4::uuid[] is null or lead_id in (
+                          select id from leads where tenant_id = $1 and owner_id = any ($4)))
                     group by currency) as sums
             order by 1"#,
         tx.tenant(),
         from,
         to,
+        own_records_of,
     )
     .fetch_all(tx.conn())
     .await?;

@@ -5,10 +5,10 @@ use chrono_tz::Tz;
 use serde::Serialize;
 use sqlx::{FromRow, QueryBuilder};
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::CtaFilter;
 use crate::{
+    auth::Owners,
     db::{DbError, DbResult, TenantTx},
     http::{Params, Problem},
     time::start_of_day,
@@ -106,7 +106,7 @@ pub async fn read_summary(
     tx: &mut TenantTx,
     filter: CtaFilter,
     by: GroupBy,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> Result<Summary, Problem> {
     let filter = filter.of_people();
     let (from, to) = (filter.from, filter.to);
@@ -164,7 +164,7 @@ fn wilson(hits: i64, views: i64) -> Option<(f64, f64, f64)> {
 async fn days(
     tx: &mut TenantTx,
     filter: &CtaFilter,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Vec<(NaiveDate, DateTime<Utc>)>> {
     let mut extent = QueryBuilder::new("select min(e.occurred_at), max(e.occurred_at) from cta_events e");
     filter.push(&mut extent, tx.tenant(), own_records_of);
@@ -195,7 +195,7 @@ async fn groups(
     filter: &CtaFilter,
     by: GroupBy,
     days: &[(NaiveDate, DateTime<Utc>)],
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Vec<Row>> {
     let column = |wanted: bool, name: &'static str| if wanted { name } else { "null::text" };
     let mut select = QueryBuilder::new("select ");

@@ -7,7 +7,8 @@ mod permission;
 pub mod refresh;
 pub mod role;
 pub mod token;
+pub mod totp;
 
 pub use permission::*;
-pub use role::{Access, RecordScope, Role, Scope, Surface};
+pub use role::{Access, Owners, RecordScope, Role, Scope, Surface};
 pub use token::TokenKeys;

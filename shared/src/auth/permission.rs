@@ -2,24 +2,54 @@
 
 use super::{Access, Role, Scope, Surface};
 
+/// How a caller must have proved who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// Any credentials: a session, or a key with the scope.
+    Any,
+    /// A session: what concerns the person who is signed in. A key is nobody.
+    Session,
+    /// The password within the last five minutes. A key has none; the scope that it was given stands for it.
+    Fresh,
+    /// A session, and the password within the last five minutes.
+    FreshSession,
+}
+
+impl Proof {
+    /// Whether only a person will do.
+    #[must_use]
+    pub const fn needs_session(self) -> bool {
+        matches!(self, Self::Session | Self::FreshSession)
+    }
+
+    /// Whether a person must have given the password just now.
+    #[must_use]
+    pub const fn is_fresh(self) -> bool {
+        matches!(self, Self::Fresh | Self::FreshSession)
+    }
+}
+
 /// What a caller must be allowed to do.
 pub trait Permission: Send + Sync + 'static {
-    /// Least role of a user.
+    /// Least role of a user. A key acts as an administrator at most, whatever its scopes.
     const ROLE: Role;
     /// The scope that an API key needs.
     const SCOPE: Scope;
+    /// How the caller must have proved who it is.
+    const PROOF: Proof = Proof::Any;
     /// Whether it may change things although the tenant is suspended (deleting the account, say).
     const WHEN_SUSPENDED: bool = false;
 }
 
 macro_rules! permissions {
-    ($($(#[$doc:meta])* $name:ident = $role:ident, $surface:ident, $access:ident;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident = $role:ident, $surface:ident, $access:ident $(, $proof:ident)?;)*) => {$(
         $(#[$doc])*
         pub struct $name;
 
         impl Permission for $name {
             const ROLE: Role = Role::$role;
             const SCOPE: Scope = Scope { surface: Surface::$surface, access: Access::$access };
+            $(const PROOF: Proof = Proof::$proof;)?
         }
     )*};
 }
@@ -39,7 +69,9 @@ permissions! {
     WriteMessages = Staff, Messages, Write;
     /// Templates for everyone.
     ManageMessages = Manager, Messages, Write;
-    /// Provider accounts.
+    /// Looking at provider accounts.
+    ReadConnections = Admin, Messages, Read;
+    /// Changing provider accounts.
     AdministerMessages = Admin, Messages, Write;
     /// Reading automations and runs.
     ReadAutomations = Viewer, Automations, Read;
@@ -47,12 +79,18 @@ permissions! {
     WriteAutomations = Staff, Automations, Write;
     /// Making, publishing, pausing automations.
     ManageAutomations = Manager, Automations, Write;
-    /// Reading invoices, payments, shifts.
+    /// Reading invoices and the catalogue.
     ReadFinance = Viewer, Finance, Read;
+    /// Reading payments, sales and shifts.
+    ReadTill = Staff, Finance, Read;
+    /// Reading the reports and the ledger.
+    ReadBooks = Manager, Finance, Read;
     /// Drafting invoices, taking payments, selling.
     WriteFinance = Staff, Finance, Write;
-    /// Finalizing, refunding, voiding; reports.
+    /// Finalizing, voiding, allocating.
     ManageFinance = Manager, Finance, Write;
+    /// Giving money back.
+    RefundFinance = Manager, Finance, Write, Fresh;
     /// Reading health metrics.
     ReadWellness = Staff, Wellness, Read;
     /// Recording health metrics.
@@ -68,15 +106,17 @@ permissions! {
     /// Recording analytics events.
     WriteAnalytics = Viewer, Analytics, Write;
     /// Exporting analytics.
-    ManageAnalytics = Manager, Analytics, Read;
+    ExportAnalytics = Manager, Analytics, Read, Fresh;
     /// One's own profile and session.
-    ReadSelf = Viewer, Admin, Read;
+    ReadSelf = Viewer, Admin, Read, Session;
     /// Changing one's own profile and session.
-    WriteSelf = Viewer, Admin, Write;
-    /// Reading users, keys, audit, settings.
+    WriteSelf = Viewer, Admin, Write, Session;
+    /// Changing how one signs in.
+    SecureSelf = Viewer, Admin, Write, FreshSession;
+    /// Reading the business's settings.
+    ReadTenant = Viewer, Admin, Read;
+    /// Reading users, keys, audit.
     ReadAdmin = Admin, Admin, Read;
     /// Changing them.
     WriteAdmin = Admin, Admin, Write;
-    /// What only an owner may do.
-    OwnTenant = Owner, Admin, Write;
 }

@@ -75,6 +75,9 @@ words! {
     All = "all",
 }
 
+/// Whose records a caller sees: those of these owners, or all.
+pub type Owners<'a> = Option<&'a [uuid::Uuid]>;
+
 words! {
     /// A part of the API that keys are scoped to; one for each function.
     Surface, "surface":

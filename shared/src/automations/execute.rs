@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    auth::Owners,
     db::{DbResult, TenantTx},
     http::{Check, FieldErrors},
     queue::{Hint, HintKind},
@@ -66,7 +67,7 @@ pub async fn execute(
     tx: &mut TenantTx,
     automation: Uuid,
     request: &Execute,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Executed> {
     let asked: Vec<Option<Uuid>> = if request.lead_ids.is_empty() {
         vec![None]
@@ -78,7 +79,7 @@ pub async fn execute(
                select distinct a.id, (a.id is null or l.id is not null) as known
                  from unnest($3::uuid[]) as a (id)
                  left join leads l on l.tenant_id = $1 and l.id = a.id and l.deleted_at is null
-                      and ($4::uuid is null or l.owner_id = $4)
+                      and ($4::uuid[] is null or l.owner_id = any ($4))
            ), enrolled as (
                insert into automation_runs (tenant_id, id, automation_id, version, lead_id, entry_key, context, depth)
                select $1, new_id(), p.id, p.current_version, a.id, entry_key(p.reentry, p.id, a.id, new_id()), $5, 1

@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::{
+    auth::Owners,
     db::{
         DbResult, TenantTx,
         keyset::{push_any, push_page, push_range},
@@ -170,7 +171,7 @@ impl FromQuery for RunFilter {
 pub async fn list(
     tx: &mut TenantTx,
     query: &ListQuery<RunFilter>,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Page<Run>> {
     let mut select = QueryBuilder::new(
         "select r.id, r.status, r.automation_id, r.version, r.lead_id, r.current_step, r.wake_at, r.error_code,
@@ -183,8 +184,8 @@ pub async fn list(
     push_any(&mut select, "r.lead_id", &query.filter.lead_id);
     push_range(&mut select, "r.created_at", (query.filter.from, query.filter.to));
     if let Some(owner) = own_records_of {
-        select.push(" and exists (select from leads l where l.tenant_id = r.tenant_id and l.id = r.lead_id and l.owner_id = ");
-        select.push_bind(owner).push(")");
+        select.push(" and exists (select from leads l where l.tenant_id = r.tenant_id and l.id = r.lead_id and l.owner_id = any (");
+        select.push_bind(owner.to_vec()).push("))");
     }
     push_page(&mut select, "r", &query.page);
     let rows = select.build_query_as::<Row>().fetch_all(tx.conn()).await?;
@@ -196,15 +197,15 @@ pub async fn list(
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn find(tx: &mut TenantTx, id: Uuid, own_records_of: Option<Uuid>) -> DbResult<Option<Run>> {
+pub async fn find(tx: &mut TenantTx, id: Uuid, own_records_of: Owners<'_>) -> DbResult<Option<Run>> {
     let row = sqlx::query_as!(
         Row,
         "select r.id, r.status, r.automation_id, r.version, r.lead_id, r.current_step, r.wake_at, r.error_code,
                 r.error_message, r.error_step, r.exit_reason, r.created_at, r.started_at, r.finished_at
            from automation_runs r
           where r.tenant_id = $1 and r.id = $2
-            and ($3::uuid is null or exists (
-                 select from leads l where l.tenant_id = $1 and l.id = r.lead_id and l.owner_id = $3))",
+            and ($3::uuid[] is null or exists (
+                 select from leads l where l.tenant_id = $1 and l.id = r.lead_id and l.owner_id = any ($3)))",
         tx.tenant(),
         id,
         own_records_of,

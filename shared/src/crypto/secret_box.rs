@@ -29,6 +29,8 @@ pub enum Purpose {
     MfaSecret,
     /// A response kept for an idempotency key: it may hold personal data, or a secret that is shown once.
     StoredResponse,
+    /// A mail that waits to be sent: it carries a token that is stored nowhere else in clear.
+    Mail,
 }
 
 impl Purpose {
@@ -39,6 +41,7 @@ impl Purpose {
             Self::WebhookEndpointSecret => "webhook-endpoint-secret",
             Self::MfaSecret => "mfa-secret",
             Self::StoredResponse => "stored-response",
+            Self::Mail => "mail",
         }
     }
 }

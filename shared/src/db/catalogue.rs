@@ -210,6 +210,7 @@ pub const LAWS: &[Law] = &[
                   ('tenant_of_key', 'wellspring_lookup'), ('source_of_token', 'wellspring_lookup'), ('knows_network', 'wellspring_lookup'),
                   ('sweep_due', 'wellspring_sweeper'), ('sweep_schedules', 'wellspring_sweeper'),
                   ('sweep_tenants', 'wellspring_sweeper'), ('sweep_snoozed', 'wellspring_sweeper'),
+                  ('erase_tenant', pg_get_userbyid((select relowner from pg_class where oid = to_regclass('public.tenants')))),
                   ('ensure_cta_month', pg_get_userbyid((select relowner from pg_class where oid = to_regclass('public.cta_events')))))
               select p.oid::regprocedure::text from pg_proc p left join allowed a on a.name = p.proname
               where p.pronamespace = 'public'::regnamespace and p.prosecdef

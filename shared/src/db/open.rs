@@ -39,8 +39,8 @@ pub struct SessionGrant {
     pub user_id: Uuid,
     /// Role word; parsed by `auth`.
     pub role: String,
-    /// Record scope word; parsed by `auth`.
-    pub record_scope: String,
+    /// The owners whose records the user sees; none means all records.
+    pub owners: Option<Vec<Uuid>>,
     /// When the user last proved the password, for step-up checks.
     pub authenticated_at: DateTime<Utc>,
 }
@@ -169,7 +169,7 @@ impl Db {
             let grant = SessionGrant {
                 user_id: row.try_get("user_id")?,
                 role: row.try_get("role")?,
-                record_scope: row.try_get("record_scope")?,
+                owners: row.try_get("owners")?,
                 authenticated_at: row.try_get("authenticated_at")?,
             };
             Ok((TenantTx::new(lease, tenant, settings(&row)?), grant))

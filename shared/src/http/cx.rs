@@ -11,7 +11,7 @@ use axum::{
     extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use http::{Method, StatusCode, header, request::Parts};
 use uuid::Uuid;
@@ -19,12 +19,17 @@ use uuid::Uuid;
 use super::{Meter, Problem, RawBody, idempotency::Claim};
 use crate::{
     app::App,
-    auth::{Permission, RecordScope, Role, Scope, role::any_allows},
+    auth::{Access, Owners, Permission, Role, Scope, role::any_allows},
     clock,
     db::TenantTx,
     ids::TenantId,
     queue::Queue,
 };
+
+/// How long a password that was given counts as given just now.
+pub const FRESHNESS: TimeDelta = TimeDelta::minutes(5);
+/// The highest role that a key can stand for. What only an owner may do needs the owner.
+const KEY_CEILING: Role = Role::Admin;
 
 /// What a handler returns.
 pub type ApiResult<T = Response> = Result<T, Problem>;
@@ -40,8 +45,8 @@ pub enum Actor {
         session: Uuid,
         /// The role as it is now, not as the token says.
         role: Role,
-        /// Which records the user may see.
-        records: RecordScope,
+        /// The owners whose records the user sees; none means all records.
+        sees: Option<Vec<Uuid>>,
         /// When the password was last proved.
         authenticated_at: DateTime<Utc>,
     },
@@ -81,18 +86,43 @@ impl Actor {
         }
     }
 
-    /// The owner id that records must have for this actor to see them, or `None` for all records.
+    /// The owners that records must have for this actor to see them, or `None` for all records.
     #[must_use]
-    pub const fn own_records_of(&self) -> Option<Uuid> {
+    pub fn own_records_of(&self) -> Owners<'_> {
         match self {
-            Self::User { id, records: RecordScope::Own, .. } => Some(*id),
+            Self::User { sees, .. } => sees.as_deref(),
+            Self::Key { .. } => None,
+        }
+    }
+
+    /// Who owns what this actor makes without naming an owner: whoever does not see all records would lose it at once.
+    #[must_use]
+    pub const fn usual_owner(&self) -> Option<Uuid> {
+        match self {
+            Self::User { id, sees: Some(_), .. } => Some(*id),
             Self::User { .. } | Self::Key { .. } => None,
         }
     }
 
-    fn authorise<P: Permission>(&self) -> Result<(), Problem> {
+    /// Whether telephone numbers and e-mail addresses of people are shown in full. Who only looks sees a hint of them.
+    #[must_use]
+    pub fn sees_contacts(&self) -> bool {
+        match self {
+            Self::User { role, .. } => *role >= Role::Staff,
+            Self::Key { .. } => true,
+        }
+    }
+
+    fn authorise<P: Permission>(&self, now: DateTime<Utc>) -> Result<(), Problem> {
         match self {
             Self::User { role, .. } if *role < P::ROLE => Err(Problem::role_required(P::ROLE)),
+            Self::User { authenticated_at, .. }
+                if P::PROOF.is_fresh() && now - *authenticated_at >= FRESHNESS =>
+            {
+                Err(Problem::reauth_required())
+            }
+            Self::Key { .. } if P::PROOF.needs_session() => Err(Problem::user_required()),
+            Self::Key { .. } if P::ROLE > KEY_CEILING => Err(Problem::role_required(P::ROLE)),
             Self::Key { scopes, .. } if !any_allows(scopes, P::SCOPE) => {
                 Err(Problem::scope_required(P::SCOPE))
             }
@@ -192,8 +222,9 @@ impl<P: Permission> Cx<P> {
         OpenCx { mut tx, actor }: OpenCx,
     ) -> Result<Self, Refusal> {
         Meter::of(parts)?.saw(tx.tenant_id());
-        actor.authorise::<P>()?;
-        if tx.settings().suspended && parts.method != Method::GET && !P::WHEN_SUSPENDED {
+        actor.authorise::<P>(now)?;
+        let reads = parts.method == Method::GET || P::SCOPE.access == Access::Read;
+        if tx.settings().suspended && !reads && !P::WHEN_SUSPENDED {
             return Err(Refusal::Problem(suspended()));
         }
         let claim = match claim_key(parts)? {
@@ -265,7 +296,7 @@ async fn by_token(token: &str, parts: &Parts, app: &App, now: DateTime<Utc>) -> 
         id: grant.user_id,
         session: claims.session_id,
         role: grant.role.parse().map_err(|_| Problem::internal())?,
-        records: grant.record_scope.parse().map_err(|_| Problem::internal())?,
+        sees: grant.owners,
         authenticated_at: grant.authenticated_at,
     };
     Ok(OpenCx { tx, actor })

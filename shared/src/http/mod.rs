@@ -29,7 +29,7 @@ pub use answer::{Accepted, Created, MultiStatus, NoContent, Versioned};
 pub(crate) use body::locate_field;
 pub use body::{Check, RawBody, Valid, ValidOrDefault, parse as parse_body, parse_value};
 pub use common::DOCUMENT;
-pub use cx::{Actor, ApiResult, Cx, OpenCx};
+pub use cx::{Actor, ApiResult, Cx, FRESHNESS, OpenCx};
 pub use etag::IfMatch;
 pub use law::{ClientIp, RequestId};
 pub use meter::Meter;

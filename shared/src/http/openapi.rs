@@ -107,6 +107,9 @@ fn complete(method: &str, operation: &mut Value) {
     }
     if role != "public" {
         operation["security"] = json!([{"bearer": []}]);
+        if operation["x-scope"].is_null() {
+            operation["x-scope"] = json!(usual_scope(method, operation));
+        }
         if method == "post" {
             parameters(operation).push(header(
                 "Idempotency-Key",
@@ -114,6 +117,17 @@ fn complete(method: &str, operation: &mut Value) {
             ));
         }
     }
+}
+
+/// The scope that a key needs, where the route does not name another: its function's, reading or writing by the method.
+/// `none` means that no key will do.
+fn usual_scope(method: &str, operation: &Value) -> String {
+    let surface = match operation["tags"][0].as_str().unwrap_or_default() {
+        "auth" => "admin",
+        tag => tag,
+    };
+    let access = if method == "get" { "read" } else { "write" };
+    format!("{surface}:{access}")
 }
 
 /// Filters are read one by one and each may be absent; their wire names are camelCase like everything else.

@@ -144,6 +144,26 @@ impl Problem {
             .with("requiredScope", scope.to_string())
     }
 
+    /// 403: the route is about the person who is signed in, and a key is nobody.
+    #[must_use]
+    pub fn user_required() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "user_required",
+            "This is about the user who is signed in; an API key is nobody.",
+        )
+    }
+
+    /// 401: the session is good, but the password was given too long ago for this.
+    #[must_use]
+    pub fn reauth_required() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "reauth_required",
+            "Give the password again (POST /api/auth/reauth) within five minutes before this.",
+        )
+    }
+
     /// 404: missing, or another tenant's. The two are never told apart.
     #[must_use]
     pub fn not_found() -> Self {

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::list::total;
 use crate::{
+    auth::Owners,
     db::{
         DbResult, TenantTx,
         keyset::{push_any, push_page, push_range},
@@ -228,7 +229,7 @@ pub async fn insert_activity(
 pub async fn update_activity(
     tx: &mut TenantTx,
     id: Uuid,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
     patch: ActivityPatch,
 ) -> DbResult<Option<(Activity, i64)>> {
     let (titled, title) = patch.title.into_parts();
@@ -248,7 +249,7 @@ pub async fn update_activity(
                   occurred_at = coalesce($16, a.occurred_at)
              from leads l
             where a.tenant_id = $1 and a.id = $2 and l.tenant_id = $1 and l.id = a.lead_id and l.deleted_at is null
-              and ($3::uuid is null or l.owner_id = $3)
+              and ($3::uuid[] is null or l.owner_id = any ($3))
            returning a.id, a.lead_id, a.kind, a.title as "title: _", a.body as "body: _", a.data as "data: _", a.actor_id,
                      a.due_at, a.done_at, a.assignee_id, a.occurred_at, a.version"#,
         tx.tenant(),
@@ -284,12 +285,12 @@ pub async fn update_activity(
 pub async fn delete_activity(
     tx: &mut TenantTx,
     id: Uuid,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Option<i64>> {
     let version = sqlx::query_scalar!(
         "delete from activities a using leads l
           where a.tenant_id = $1 and a.id = $2 and l.tenant_id = $1 and l.id = a.lead_id and l.deleted_at is null
-            and ($3::uuid is null or l.owner_id = $3)
+            and ($3::uuid[] is null or l.owner_id = any ($3))
          returning a.version",
         tx.tenant(),
         id,

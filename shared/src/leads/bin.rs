@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{Lead, UpdatedLead, find::query_leads, update::query_changes};
 use crate::{
+    auth::Owners,
     db::{DbResult, TenantTx},
     private::Private,
 };
@@ -21,13 +22,13 @@ pub async fn archive(
     tx: &mut TenantTx,
     now: DateTime<Utc>,
     id: Uuid,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Option<UpdatedLead>> {
     let archived = query_changes!(
         "with old as (
              select o.id, o.version, lead_facts(o) as facts from leads o
               where o.tenant_id = $1 and o.id = $2 and o.deleted_at is null and o.merged_into_id is null
-                and ($3::uuid is null or o.owner_id = $3)
+                and ($3::uuid[] is null or o.owner_id = any ($3))
                 for update
          ), parked as (
              update lead_identities i set normalized = 'bin:' || i.id || ':' || i.normalized
@@ -53,13 +54,13 @@ pub async fn archive(
 pub async fn restore(
     tx: &mut TenantTx,
     id: Uuid,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Option<UpdatedLead>> {
     let restored = query_changes!(
         "with old as (
              select o.id, o.version, lead_facts(o) || jsonb_build_object('deletedAt', o.deleted_at) as facts from leads o
               where o.tenant_id = $1 and o.id = $2 and o.deleted_at is not null and o.merged_into_id is null
-                and o.erased_at is null and ($3::uuid is null or o.owner_id = $3)
+                and o.erased_at is null and ($3::uuid[] is null or o.owner_id = any ($3))
                 for update
          ), unparked as (
              update lead_identities i set normalized = substr(i.normalized, length('bin:' || i.id || ':') + 1)
@@ -105,12 +106,12 @@ pub async fn rival_of(tx: &mut TenantTx, id: Uuid) -> DbResult<Option<Uuid>> {
 pub async fn find_archived(
     tx: &mut TenantTx,
     id: Uuid,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Option<Lead>> {
     let lead = query_leads!(
         "",
         "from leads l where l.tenant_id = $1 and l.id = $2 and l.deleted_at is not null and l.merged_into_id is null
-            and ($3::uuid is null or l.owner_id = $3)",
+            and ($3::uuid[] is null or l.owner_id = any ($3))",
         tx.tenant(),
         id,
         own_records_of,

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::{Identities, IdentityKind, Lead};
+use crate::auth::Owners;
 use crate::db::{DbResult, TenantTx};
 
 /// Selects leads with the checked macro. The head is empty or a `with …`; the tail begins with `from` and calls the
@@ -26,11 +27,11 @@ pub(super) use query_leads;
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn find(tx: &mut TenantTx, id: Uuid, own_records_of: Option<Uuid>) -> DbResult<Option<Lead>> {
+pub async fn find(tx: &mut TenantTx, id: Uuid, own_records_of: Owners<'_>) -> DbResult<Option<Lead>> {
     let lead = query_leads!(
         "",
         "from leads l where l.tenant_id = $1 and l.id = $2 and l.deleted_at is null
-            and l.merged_into_id is null and ($3::uuid is null or l.owner_id = $3)",
+            and l.merged_into_id is null and ($3::uuid[] is null or l.owner_id = any ($3))",
         tx.tenant(),
         id,
         own_records_of,
@@ -44,10 +45,10 @@ pub async fn find(tx: &mut TenantTx, id: Uuid, own_records_of: Option<Uuid>) -> 
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn exists(tx: &mut TenantTx, id: Uuid, own_records_of: Option<Uuid>) -> DbResult<bool> {
+pub async fn exists(tx: &mut TenantTx, id: Uuid, own_records_of: Owners<'_>) -> DbResult<bool> {
     let found = sqlx::query_scalar!(
         r#"select exists (select from leads where tenant_id = $1 and id = $2 and deleted_at is null
-                             and merged_into_id is null and ($3::uuid is null or owner_id = $3)) as "found!""#,
+                             and merged_into_id is null and ($3::uuid[] is null or owner_id = any ($3))) as "found!""#,
         tx.tenant(),
         id,
         own_records_of,
@@ -64,7 +65,7 @@ pub async fn exists(tx: &mut TenantTx, id: Uuid, own_records_of: Option<Uuid>) -
 pub async fn find_survivor(
     tx: &mut TenantTx,
     id: Uuid,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Option<Uuid>> {
     let survivor = sqlx::query_scalar!(
         r#"with recursive chain as (
@@ -74,7 +75,7 @@ pub async fn find_survivor(
                 where l.merged_into_id is not null
            )
            select l.id from chain join leads l on l.tenant_id = $1 and l.id = chain.id
-            where l.merged_into_id is null and l.deleted_at is null and ($3::uuid is null or l.owner_id = $3)"#,
+            where l.merged_into_id is null and l.deleted_at is null and ($3::uuid[] is null or l.owner_id = any ($3))"#,
         tx.tenant(),
         id,
         own_records_of,

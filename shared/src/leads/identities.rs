@@ -11,6 +11,7 @@ use super::{
     model::{read_phone, refused},
 };
 use crate::{
+    auth::Owners,
     db::{
         DbResult, TenantTx,
         keyset::{push_any, push_page},
@@ -169,7 +170,7 @@ pub async fn list_identities(
 pub async fn insert_identity(
     tx: &mut TenantTx,
     lead: Uuid,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
     (kind, value, is_primary): (IdentityKind, String, bool),
 ) -> DbResult<Option<IdentityChange>> {
     let row = sqlx::query!(
@@ -180,7 +181,7 @@ pub async fn insert_identity(
                          where i.tenant_id = $1 and i.lead_id = o.id and i.kind = $5 and i.is_primary)) as becomes_primary
                from leads o
               where o.tenant_id = $1 and o.id = $2 and o.deleted_at is null and o.merged_into_id is null
-                and ($3::uuid is null or o.owner_id = $3)
+                and ($3::uuid[] is null or o.owner_id = any ($3))
                 for update
          ), demoted as (
              update lead_identities i set is_primary = false from l
@@ -229,13 +230,13 @@ pub async fn delete_identity(
     tx: &mut TenantTx,
     lead: Uuid,
     id: Uuid,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Option<IdentityChange>> {
     let row = sqlx::query!(
         r#"with l as (
              select o.id from leads o
               where o.tenant_id = $1 and o.id = $2 and o.deleted_at is null and o.merged_into_id is null
-                and ($4::uuid is null or o.owner_id = $4)
+                and ($4::uuid[] is null or o.owner_id = any ($4))
                 for update
          ), removed as (
              delete from lead_identities i using l where i.tenant_id = $1 and i.lead_id = l.id and i.id = $3

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::Lead;
 use crate::{
+    auth::Owners,
     db::{
         DbResult, TenantTx,
         keyset::{push_any, push_page, push_range},
@@ -73,7 +74,7 @@ impl FromQuery for LeadFilter {
 pub async fn list(
     tx: &mut TenantTx,
     query: &ListQuery<LeadFilter>,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Page<Lead>> {
     let mut select = statement("", tx.tenant(), query, own_records_of);
     let rows = select.build_query_as::<Lead>().fetch_all(tx.conn()).await?;
@@ -99,7 +100,7 @@ pub async fn list(
 pub async fn explain(
     tx: &mut TenantTx,
     query: &ListQuery<LeadFilter>,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<String> {
     let mut explain = statement("explain ", tx.tenant(), query, own_records_of);
     let lines: Vec<String> = explain.build_query_scalar().fetch_all(tx.conn()).await?;
@@ -110,7 +111,7 @@ fn statement(
     head: &str,
     tenant: Uuid,
     query: &ListQuery<LeadFilter>,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> QueryBuilder<'static, Postgres> {
     let mut select = QueryBuilder::new(format!("{head}select {COLUMNS} from leads l"));
     push_filter(&mut select, tenant, &query.filter, own_records_of);
@@ -134,7 +135,7 @@ fn push_filter(
     query: &mut QueryBuilder<'_, Postgres>,
     tenant: Uuid,
     filter: &LeadFilter,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) {
     query.push(" where l.tenant_id = ").push_bind(tenant).push(" and l.merged_into_id is null");
     query.push(if filter.deleted == Some(true) {
@@ -155,6 +156,6 @@ fn push_filter(
         query.push(" and l.id = any (array(select search_leads(").push_bind(text.clone()).push(", 10000)))");
     }
     if let Some(owner) = own_records_of {
-        query.push(" and l.owner_id = ").push_bind(owner);
+        query.push(" and l.owner_id = any (").push_bind(owner.to_vec()).push(")");
     }
 }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{Lead, LeadChange, MAX_TAGS};
 use crate::{
+    auth::Owners,
     db::{DbResult, TenantTx},
     events::{EventKind, NewEvent},
     http::{IfMatch, Problem},
@@ -73,7 +74,7 @@ pub async fn update(
     tx: &mut TenantTx,
     now: DateTime<Utc>,
     id: Uuid,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
     change: LeadChange,
     actor: (&str, Option<Uuid>),
 ) -> DbResult<Option<UpdatedLead>> {
@@ -83,7 +84,7 @@ pub async fn update(
         r#"with old as (
              select o.id, o.version, o.stage_id, lead_facts(o) as facts from leads o
               where o.tenant_id = $1 and o.id = $2 and o.deleted_at is null and o.merged_into_id is null
-                and ($3::uuid is null or o.owner_id = $3)
+                and ($3::uuid[] is null or o.owner_id = any ($3))
                 for update
          ), wanted as (
              select w.* from old, unnest($4::uuid[], $5::text[], $6::text[]) as w (id, kind, value)

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{Channel, Message, model::query_messages};
 use crate::{
+    auth::Owners,
     db::{
         DbResult, TenantTx,
         keyset::{push_any, push_page},
@@ -126,7 +127,7 @@ impl FromQuery for ConversationFilter {
 pub async fn list_conversations(
     tx: &mut TenantTx,
     query: &ListQuery<ConversationFilter>,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Page<Conversation>> {
     let filter = &query.filter;
     let mut select = QueryBuilder::new(format!(
@@ -151,7 +152,7 @@ pub async fn list_conversations(
             .push(", 10000)))");
     }
     if let Some(owner) = own_records_of {
-        select.push(" and l.owner_id = ").push_bind(owner);
+        select.push(" and l.owner_id = any (").push_bind(owner.to_vec()).push(")");
     }
     push_page(&mut select, "c", &query.page);
     let rows = select.build_query_as::<Conversation>().fetch_all(tx.conn()).await?;
@@ -191,12 +192,12 @@ macro_rules! query_conversations {
 pub async fn find_conversation(
     tx: &mut TenantTx,
     id: Uuid,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Option<Conversation>> {
     let conversation = query_conversations!(
         "",
         "from conversations c join leads l on l.tenant_id = $1 and l.id = c.lead_id
-          where c.tenant_id = $1 and c.id = $2 and ($3::uuid is null or l.owner_id = $3)",
+          where c.tenant_id = $1 and c.id = $2 and ($3::uuid[] is null or l.owner_id = any ($3))",
         tx.tenant(),
         id,
         own_records_of,

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{Channel, Message, Status, model::COLUMNS};
 use crate::{
+    auth::Owners,
     db::{
         DbResult, TenantTx,
         keyset::{push_any, push_page, push_range},
@@ -69,7 +70,7 @@ impl FromQuery for MessageFilter {
 pub async fn list(
     tx: &mut TenantTx,
     query: &ListQuery<MessageFilter>,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Page<Message>> {
     let mut select = QueryBuilder::new(format!("select {COLUMNS} from messages m where m.tenant_id = "));
     select.push_bind(tx.tenant());
@@ -82,8 +83,8 @@ pub async fn list(
     push_any(&mut select, "m.run_id", &query.filter.run_id);
     push_range(&mut select, "m.created_at", (query.filter.from, query.filter.to));
     if let Some(owner) = own_records_of {
-        select.push(" and exists (select from leads l where l.tenant_id = m.tenant_id and l.id = m.lead_id and l.owner_id = ");
-        select.push_bind(owner).push(")");
+        select.push(" and exists (select from leads l where l.tenant_id = m.tenant_id and l.id = m.lead_id and l.owner_id = any (");
+        select.push_bind(owner.to_vec()).push("))");
     }
     push_page(&mut select, "m", &query.page);
     let rows = select.build_query_as::<Message>().fetch_all(tx.conn()).await?;

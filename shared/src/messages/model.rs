@@ -8,7 +8,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    auth::Owners,
     db::{DbResult, TenantTx},
+    mask,
     private::Private,
 };
 
@@ -79,6 +81,14 @@ pub struct Message {
     pub version: i64,
 }
 
+impl Message {
+    /// The same with hints of the addresses only.
+    #[must_use]
+    pub fn masked(self) -> Self {
+        Self { to: self.to.map(mask::address), from: self.from.map(mask::address), ..self }
+    }
+}
+
 /// The row as [`Message`] reads it, for lists. [`find`] has the same columns, held against the schema.
 pub(super) const COLUMNS: &str = "m.id, m.conversation_id, m.lead_id, m.direction, m.channel, m.purpose, m.status,
     m.to_address as \"to\", m.from_address as \"from\", m.subject, m.body, m.html_body as html, m.attachments,
@@ -109,11 +119,11 @@ pub(crate) use query_messages;
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn find(tx: &mut TenantTx, id: Uuid, own_records_of: Option<Uuid>) -> DbResult<Option<Message>> {
+pub async fn find(tx: &mut TenantTx, id: Uuid, own_records_of: Owners<'_>) -> DbResult<Option<Message>> {
     let message = query_messages!(
         "",
         "from messages m where m.tenant_id = $1 and m.id = $2
-            and ($3::uuid is null or exists (select from leads l where l.tenant_id = $1 and l.id = m.lead_id and l.owner_id = $3))",
+            and ($3::uuid[] is null or exists (select from leads l where l.tenant_id = $1 and l.id = m.lead_id and l.owner_id = any ($3)))",
         tx.tenant(),
         id,
         own_records_of,

@@ -15,6 +15,7 @@ use super::{
     series::Piece,
 };
 use crate::{
+    auth::Owners,
     db::{
         DbResult, TenantTx,
         keyset::{push_any, push_page},
@@ -34,7 +35,7 @@ pub async fn insert_goal(
     now: DateTime<Utc>,
     new: NewGoal,
     (target, aggregation): (f64, Aggregation),
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Option<Goal>> {
     let today = now.with_timezone(&tx.zone()).date_naive();
     let direction = if new.direction == Direction::AtLeast { "atLeast" } else { "atMost" };
@@ -42,7 +43,7 @@ pub async fn insert_goal(
         Row,
         r#"insert into metric_goals (tenant_id, id, lead_id, type, target, direction, period, aggregation, title, starts_on, ends_on)
            select $1, $2, l.id, $4, $5, $6, $7, $8, $9, $10, $11 from leads l
-            where l.tenant_id = $1 and l.id = $3 and l.deleted_at is null and ($12::uuid is null or l.owner_id = $12)
+            where l.tenant_id = $1 and l.id = $3 and l.deleted_at is null and ($12::uuid[] is null or l.owner_id = any ($12))
            returning id, lead_id, type as kind, target, direction, period, aggregation, title, starts_on, ends_on, status,
                      reached_at, version, created_at, updated_at"#,
         tx.tenant(),
@@ -72,14 +73,14 @@ pub async fn find_goal(
     tx: &mut TenantTx,
     now: DateTime<Utc>,
     id: Uuid,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Option<Goal>> {
     let row = sqlx::query_as!(
         Row,
         r#"select g.id, g.lead_id, g.type as kind, g.target, g.direction, g.period, g.aggregation, g.title, g.starts_on,
                   g.ends_on, g.status, g.reached_at, g.version, g.created_at, g.updated_at
              from metric_goals g join leads l on l.tenant_id = g.tenant_id and l.id = g.lead_id
-            where g.tenant_id = $1 and g.id = $2 and l.deleted_at is null and ($3::uuid is null or l.owner_id = $3)"#,
+            where g.tenant_id = $1 and g.id = $2 and l.deleted_at is null and ($3::uuid[] is null or l.owner_id = any ($3))"#,
         tx.tenant(),
         id,
         own_records_of,
@@ -98,7 +99,7 @@ pub async fn list_goals(
     tx: &mut TenantTx,
     now: DateTime<Utc>,
     query: &ListQuery<GoalFilter>,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Page<Goal>> {
     let mut select = QueryBuilder::new("select g.* from metric_goals g where g.tenant_id = ");
     select.push_bind(tx.tenant());
@@ -107,7 +108,7 @@ pub async fn list_goals(
     push_any(&mut select, "g.status", &query.filter.status);
     select.push(" and exists (select from leads l where l.tenant_id = g.tenant_id and l.id = g.lead_id and l.deleted_at is null");
     if let Some(owner) = own_records_of {
-        select.push(" and l.owner_id = ").push_bind(owner);
+        select.push(" and l.owner_id = any (").push_bind(owner.to_vec()).push(")");
     }
     select.push(")");
     push_page(&mut select, "g", &query.page);

@@ -9,6 +9,7 @@ use super::{
     model::{Grain, Metric, MetricPatch, NewMetric},
 };
 use crate::{
+    auth::Owners,
     db::{DbResult, TenantTx},
     http::Problem,
     ids::new_id,
@@ -203,7 +204,7 @@ pub async fn ingest(
     now: DateTime<Utc>,
     metrics: &[Admitted],
     recorded_by: Option<Uuid>,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Ingested> {
     if metrics.is_empty() {
         return Ok(Ingested { outcomes: Vec::new(), aimed: false });
@@ -237,7 +238,7 @@ async fn write(
     now: DateTime<Utc>,
     metrics: &[Metric],
     recorded_by: Option<Uuid>,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Vec<Verdict>> {
     let verdicts = sqlx::query_as!(
         Verdict,
@@ -253,7 +254,7 @@ async fn write(
                            where c.tenant_id = $1 and c.lead_id = l.id and c.purpose = 'health'
                            order by c.effective_at desc, c.id desc limit 1) as consent
               from leads l
-             where l.tenant_id = $1 and l.id = any($3) and l.deleted_at is null and ($20::uuid is null or l.owner_id = $20)
+             where l.tenant_id = $1 and l.id = any($3) and l.deleted_at is null and ($20::uuid[] is null or l.owner_id = any ($20))
         ), inserted as (
             insert into metrics (tenant_id, id, lead_id, type, value, unit, original_value, original_unit, start_at, end_at,
                                  offset_minutes, local_date, grain, source, external_id, note, data, recorded_by,

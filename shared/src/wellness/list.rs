@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{Aggregation, Metric, series::Span};
 use crate::{
+    auth::Owners,
     db::{
         DbResult, TenantTx,
         keyset::{push_any, push_page, push_range},
@@ -180,7 +181,7 @@ pub(super) fn choice(params: &mut Params, name: &str, known: &[&str]) -> Option<
 pub async fn list_metrics(
     tx: &mut TenantTx,
     query: &ListQuery<MetricFilter>,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Page<Metric>> {
     let zone = query.filter.tz.unwrap_or(tx.zone());
     let mut select = QueryBuilder::new(
@@ -209,7 +210,7 @@ fn push_filter(
     tenant: Uuid,
     zone: Tz,
     filter: &MetricFilter,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) {
     query.push(" where m.tenant_id = ").push_bind(tenant);
     push_any(query, "m.lead_id", &filter.lead_id);
@@ -219,7 +220,7 @@ fn push_filter(
     push_range(query, "m.start_at", (bound(filter.from), bound(filter.to)));
     query.push(" and exists (select from leads l where l.tenant_id = m.tenant_id and l.id = m.lead_id and l.deleted_at is null");
     if let Some(owner) = own_records_of {
-        query.push(" and l.owner_id = ").push_bind(owner);
+        query.push(" and l.owner_id = any (").push_bind(owner.to_vec()).push(")");
     }
     query.push(")");
 }
@@ -231,7 +232,7 @@ fn push_filter(
 pub async fn find_metric(
     tx: &mut TenantTx,
     id: Uuid,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Option<Metric>> {
     let metric = sqlx::query_as!(
         Metric,
@@ -239,7 +240,7 @@ pub async fn find_metric(
                   m.original_unit, m.start_at, m.end_at, m.offset_minutes, m.local_date, m.grain, m.source, m.external_id,
                   m.note as "note: _", m.data as "data: _", m.created_at, m.updated_at, m.version
              from metrics m join leads l on l.tenant_id = m.tenant_id and l.id = m.lead_id
-            where m.tenant_id = $1 and m.id = $2 and l.deleted_at is null and ($3::uuid is null or l.owner_id = $3)"#,
+            where m.tenant_id = $1 and m.id = $2 and l.deleted_at is null and ($3::uuid[] is null or l.owner_id = any ($3))"#,
         tx.tenant(),
         id,
         own_records_of,

@@ -17,6 +17,7 @@ use super::{
     series::{Bucket, Piece, Span, Sums, fold},
 };
 use crate::{
+    auth::Owners,
     db::{DbResult, TenantTx},
     http::Problem,
     leads,
@@ -82,7 +83,7 @@ pub async fn read_series(
     tx: &mut TenantTx,
     request: &SeriesRequest,
     kind: TypeOut,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> Result<Series, Problem> {
     let (lead, agg) = (request.lead_id, request.agg.unwrap_or(kind.aggregation));
     let mut items = Vec::new();

@@ -14,6 +14,7 @@ use super::{
     types::types_of,
 };
 use crate::{
+    auth::Owners,
     db::{DbResult, TenantTx},
     leads,
 };
@@ -65,7 +66,7 @@ pub async fn read_summary(
     tx: &mut TenantTx,
     now: DateTime<Utc>,
     lead: Uuid,
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Summary> {
     let date = now.with_timezone(&tx.zone()).date_naive();
     if !leads::exists(tx, lead, own_records_of).await? {

@@ -136,6 +136,12 @@ impl Answer {
         }
     }
 
+    /// Nothing but the status, for answers that are no JSON.
+    #[track_caller]
+    pub fn expect_status(&self, status: u16) {
+        assert_eq!(self.status.as_u16(), status, "{self}");
+    }
+
     /// The problem, once status and code are the expected ones.
     #[track_caller]
     pub fn expect_problem(&self, status: u16, code: &str) -> Value {

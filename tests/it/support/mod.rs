@@ -18,6 +18,7 @@ pub use client::{Answer, Client};
 use local::{Options, Stack, settings};
 use private_postgres::{Cluster, DATABASE, Durability};
 pub use redis::Redis;
+use shared::crypto::generate_entry;
 pub use tenant::Tenant;
 pub use wait::eventually;
 
@@ -83,7 +84,11 @@ fn start() -> Running {
     let owner_url = cluster.owner_url(DATABASE);
     let app_url = settings::as_role(&owner_url, "wellspring_app", None).expect("the owner's URL is a URL");
     // The public address must be known before the port is; signatures of some providers cover it.
-    let values = settings::values(&dir, &app_url, 3000, &HashMap::new()).expect("keys are made");
+    // Two keys are live, as they are while one follows the other.
+    let signing =
+        ["newer", "older"].map(|kid| generate_entry(kid).expect("a key is made").expose().to_owned());
+    let given = HashMap::from([("JWT_SIGNING_KEYS".to_owned(), signing.join(","))]);
+    let values = settings::values(&dir, &app_url, 3000, &given).expect("keys are made");
     let base = serve(owner_url.clone(), values.clone());
     Running { base, owner_url, app_url, values, cluster }
 }

@@ -136,20 +136,26 @@ async fn without_policies_the_predicates_alone_keep_every_route_apart() {
 }
 
 async fn keeps_apart(tenant: Tenant, neighbour: Neighbour) {
-    for route in guarded() {
+    let mut told_apart = Vec::new();
+    // The caller must stay signed in, or every answer would be the same for another reason.
+    let ends_the_session = ["logout_everywhere", "delete_tenant"];
+    for route in guarded().filter(|route| !ends_the_session.contains(&route.operation.as_str())) {
         let row = rows::all().into_iter().find(|row| row.operation == route.operation).unwrap();
         let foreign = answer(&tenant, &route, &row, &|kind| neighbour.id(kind)).await;
         let absent = answer(&tenant, &route, &row, &|_| NOBODY.to_owned()).await;
+        assert!(!foreign.text.contains("\"unauthorized\""), "the caller is no longer signed in: {foreign}");
         assert!(!foreign.text.contains(neighbour.canary()), "the neighbour's data leaked: {foreign}");
         if row.names_a_row() {
-            assert!(foreign.status.is_client_error() || foreign.status.as_u16() == 207, "{foreign}");
-            assert_eq!(
-                comparable(&foreign, &neighbour),
-                comparable(&absent, &neighbour),
-                "{foreign}\n{absent}"
-            );
+            // A filter by an id that nobody has finds nothing, which is no error.
+            let refused = foreign.status.is_client_error()
+                || foreign.status.as_u16() == 207
+                || (!row.query.is_empty() && foreign.text.contains(r#""items":[]"#));
+            if !refused || comparable(&foreign, &neighbour) != comparable(&absent, &neighbour) {
+                told_apart.push(format!("{foreign}\n  absent: {absent}"));
+            }
         }
     }
+    assert!(told_apart.is_empty(), "{}", told_apart.join("\n"));
     neighbour.is_untouched().await;
 }
 

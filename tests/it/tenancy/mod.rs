@@ -8,3 +8,5 @@ mod matrix;
 mod neighbour;
 mod rows;
 mod sources;
+
+pub use neighbour::Neighbour;

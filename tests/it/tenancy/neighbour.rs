@@ -166,6 +166,11 @@ impl Neighbour {
         &self.canary
     }
 
+    /// The business itself.
+    pub fn business(&self) -> &Tenant {
+        &self.tenant
+    }
+
     /// Its tenant.
     pub fn tenant(&self) -> uuid::Uuid {
         self.tenant.id.parse().unwrap()

@@ -12,6 +12,7 @@ use super::{
     walk::{Given, walk},
 };
 use crate::{
+    auth::Owners,
     automations::graph::Graph,
     db::{DbResult, TenantTx},
     ids::new_id,
@@ -62,13 +63,13 @@ pub async fn rehearse(
     now: DateTime<Utc>,
     graph: &Graph,
     people: &[Uuid],
-    own_records_of: Option<Uuid>,
+    own_records_of: Owners<'_>,
     payload: &Map<String, Value>,
 ) -> DbResult<Vec<Preview>> {
     let templates = read_templates(tx, template_ids(graph).collect()).await?;
     let leads = sqlx::query!(
         r#"select l.id, lead_facts(l) as "facts!" from leads l
-            where l.tenant_id = $1 and l.id = any($2) and l.deleted_at is null and ($3::uuid is null or l.owner_id = $3)
+            where l.tenant_id = $1 and l.id = any($2) and l.deleted_at is null and ($3::uuid[] is null or l.owner_id = any ($3))
             order by l.id limit 100"#,
         tx.tenant(),
         people,

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::Invoice;
 use crate::{
+    auth::Owners,
     db::{
         DbResult, TenantTx,
         keyset::{push_any, push_page, push_range},
@@ -77,9 +78,13 @@ impl FromQuery for InvoiceFilter {
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn list_invoices(tx: &mut TenantTx, query: &ListQuery<InvoiceFilter>) -> DbResult<Page<Invoice>> {
+pub async fn list_invoices(
+    tx: &mut TenantTx,
+    query: &ListQuery<InvoiceFilter>,
+    own_records_of: Owners<'_>,
+) -> DbResult<Page<Invoice>> {
     let mut select = QueryBuilder::new(format!("select {COLUMNS} from invoices i"));
-    push_filter(&mut select, tx.tenant(), &query.filter);
+    push_filter(&mut select, tx.tenant(), &query.filter, own_records_of);
     push_page(&mut select, "i", &query.page);
     let rows = select.build_query_as::<Invoice>().fetch_all(tx.conn()).await?;
     let by_total = query.page.sort.word == "total";
@@ -89,14 +94,23 @@ pub async fn list_invoices(tx: &mut TenantTx, query: &ListQuery<InvoiceFilter>) 
     });
     if query.page.include_total {
         let mut count = QueryBuilder::new("select count(*) from invoices i");
-        push_filter(&mut count, tx.tenant(), &query.filter);
+        push_filter(&mut count, tx.tenant(), &query.filter, own_records_of);
         page.total = Some(count.build_query_scalar().fetch_one(tx.conn()).await?);
     }
     Ok(page)
 }
 
-fn push_filter(query: &mut QueryBuilder<'_, Postgres>, tenant: Uuid, filter: &InvoiceFilter) {
+fn push_filter(
+    query: &mut QueryBuilder<'_, Postgres>,
+    tenant: Uuid,
+    filter: &InvoiceFilter,
+    own_records_of: Owners<'_>,
+) {
     query.push(" where i.tenant_id = ").push_bind(tenant);
+    if let Some(owners) = own_records_of {
+        query.push(" and i.lead_id in (select l.id from leads l where l.tenant_id = i.tenant_id and l.owner_id = any (");
+        query.push_bind(owners.to_vec()).push("))");
+    }
     push_any(query, "i.kind", &filter.kind);
     push_any(query, "i.status", &filter.status);
     push_any(query, "i.lead_id", &filter.lead_id);

@@ -1,0 +1,113 @@
+//! Registration and login.
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+
+use super::{alter, login, login_from, refresh, text};
+use crate::support::{
+    Client, Tenant,
+    tenant::{PASSWORD, unique_email},
+};
+
+#[tokio::test]
+async fn registration_founds_a_business_and_signs_its_owner_in() {
+    let tenant = Tenant::new().await;
+    let registration = &tenant.registration;
+    assert_eq!(registration["user"]["role"], "owner");
+    assert_eq!(registration["user"]["tenantId"], registration["tenant"]["id"]);
+    assert_eq!(registration["tenant"]["timezone"], "Europe/Berlin");
+    assert!(text(&registration["tenant"]["slug"]).starts_with("studio-nord"));
+
+    let session = tenant.get("/api/auth/session").await.expect(200);
+    assert_eq!(session["user"], registration["user"]);
+    assert!(session["expires"].is_string());
+    assert_eq!(tenant.get("/api/me").await.expect(200)["email"], tenant.email.as_str());
+    assert_eq!(Client::anonymous().get("/api/auth/session").await.expect(200), json!({}));
+    Client::anonymous()
+        .with_token("not a token")
+        .get("/api/auth/session")
+        .await
+        .expect_problem(401, "unauthorized");
+
+    let weak =
+        json!({"businessName": "B", "name": "Olga", "email": unique_email("weak"), "password": "password1"});
+    Client::anonymous().post("/api/auth/register", weak).await.expect_invalid("/password", "too_common");
+}
+
+#[tokio::test]
+async fn unknown_address_wrong_password_and_disabled_user_get_the_same_answer() {
+    let tenant = Tenant::new().await;
+    let email = unique_email("gone");
+    let new = json!({"name": "Gone", "email": email, "role": "staff", "password": PASSWORD});
+    let user = tenant.post("/api/users", new).await.expect(201);
+    let colleague = login(json!({"email": email, "password": PASSWORD})).await.expect(200);
+    let path = format!("/api/users/{}", text(&user["id"]));
+    tenant.patch(&path, json!({"status": "disabled"})).await.expect(200);
+
+    let token = text(&colleague["accessToken"]);
+    Client::anonymous().with_token(token).get("/api/me").await.expect_problem(401, "unauthorized");
+    refresh(text(&colleague["refreshToken"])).await.expect_problem(401, "unauthorized");
+    let mut bodies = Vec::new();
+    for (email, password) in
+        [(unique_email("nobody").as_str(), PASSWORD), (&tenant.email, "wrong password"), (&email, PASSWORD)]
+    {
+        let mut problem = login(json!({"email": email, "password": password}))
+            .await
+            .expect_problem(401, "invalid_credentials");
+        problem["requestId"] = Value::Null;
+        bodies.push(problem);
+    }
+    assert!(bodies.windows(2).all(|pair| pair[0] == pair[1]), "{bodies:?}");
+}
+
+#[tokio::test]
+async fn an_address_in_two_businesses_chooses_one_only_after_the_password_matched() {
+    let first = Tenant::new().await;
+    let body =
+        json!({"businessName": "Studio Süd", "name": "Olga", "email": first.email, "password": PASSWORD});
+    let second = Client::anonymous().post("/api/auth/register", body).await.expect(201);
+
+    login(json!({"email": first.email, "password": "wrong password"}))
+        .await
+        .expect_problem(401, "invalid_credentials");
+    let problem = login(json!({"email": first.email, "password": PASSWORD}))
+        .await
+        .expect_problem(409, "tenant_required");
+    assert_eq!(problem["tenants"].as_array().unwrap().len(), 2);
+    for choice in [&second["tenant"]["id"], &second["tenant"]["slug"]] {
+        let session =
+            login(json!({"email": first.email, "password": PASSWORD, "tenant": choice})).await.expect(200);
+        assert_eq!(session["user"]["tenantId"], second["tenant"]["id"]);
+    }
+}
+
+#[tokio::test]
+async fn a_hash_of_an_older_system_opens_and_is_rewritten() {
+    let tenant = Tenant::new().await;
+    // "correct horse battery staple", bcrypt at cost 4.
+    let hash = bcrypt::hash(PASSWORD, 4).unwrap();
+    // The same hash under the three names that such systems gave it.
+    for name in ["$2a$", "$2b$", "$2y$"] {
+        let hash = hash.replacen("$2b$", name, 1);
+        alter(&tenant, &format!("update users set password_hash = '{hash}'"));
+        login(json!({"email": tenant.email, "password": "another password"}))
+            .await
+            .expect_problem(401, "invalid_credentials");
+        login(json!({"email": tenant.email, "password": PASSWORD})).await.expect(200);
+        alter(&tenant, "do $$ begin assert (select password_hash like '$argon2id$%' from users); end $$");
+        login(json!({"email": tenant.email, "password": PASSWORD})).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn ten_failures_shut_one_place_out_and_let_the_owner_in_from_another() {
+    let tenant = Tenant::new().await;
+    let guesses = join_all((0..10).map(|_| login_from(1, &tenant.email, "a wrong password"))).await;
+    for guess in guesses {
+        guess.expect_problem(401, "invalid_credentials");
+    }
+    let refused = login_from(1, &tenant.email, PASSWORD).await;
+    refused.expect_problem(429, "too_many_attempts");
+    assert!((1..=900).contains(&refused.header("retry-after").parse::<u32>().unwrap()));
+    login_from(2, &tenant.email, PASSWORD).await.expect(200);
+}

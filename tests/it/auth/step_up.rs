@@ -1,0 +1,35 @@
+//! What asks for the password again.
+
+use serde_json::json;
+
+use super::alter;
+use crate::support::{Tenant, tenant::PASSWORD};
+
+#[tokio::test]
+async fn dangerous_calls_want_the_password_within_five_minutes() {
+    let tenant = Tenant::new().await;
+    let stale = || alter(&tenant, "update sessions set authenticated_at = now() - interval '5 minutes'");
+    let export = "/api/analytics/cta/export?from=2026-01-01&to=2026-01-02";
+    tenant.get(export).await.expect_status(200);
+    stale();
+    for refused in [
+        tenant.get(export).await,
+        tenant.delete("/api/tenant").await,
+        tenant.post("/api/auth/mfa", json!({})).await,
+        tenant.post("/api/me/email", json!({"email": "elsewhere@example.com"})).await,
+        tenant
+            .post("/api/finance/payments/0198a000-0000-7000-8000-00000000dead/refund", json!({"amount": 1}))
+            .await,
+    ] {
+        refused.expect_problem(401, "reauth_required");
+    }
+    tenant.get("/api/leads").await.expect(200);
+    tenant
+        .post("/api/auth/reauth", json!({"password": "not the password"}))
+        .await
+        .expect_problem(401, "invalid_credentials");
+    tenant.get(export).await.expect_problem(401, "reauth_required");
+    let fresh = tenant.post("/api/auth/reauth", json!({"password": PASSWORD})).await.expect(200);
+    assert!(fresh["freshUntil"].is_string());
+    tenant.get(export).await.expect_status(200);
+}
