@@ -2,9 +2,12 @@
 
 mod bin;
 mod changes;
+mod custom_fields;
 mod lists;
+mod pipelines;
 mod plans;
 mod scopes;
+mod segments;
 mod upserts;
 
 use serde_json::{Value, json};

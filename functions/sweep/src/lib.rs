@@ -3,6 +3,8 @@
 //! A hint that was lost, a worker that died, a wait that has come to its end: the rows say so themselves. The sweep lists what will be due
 //! within the next minute and a half, each tenant in its turn, and hints each row with the exact delay.
 
+mod segments;
+
 use std::time::{Duration, Instant};
 
 use shared::{app::App, db::SystemReason, sweep, work::WorkResult};
@@ -37,5 +39,5 @@ pub async fn tick(app: &App) -> WorkResult {
             break;
         }
     }
-    Ok(())
+    segments::ask(app, began).await
 }

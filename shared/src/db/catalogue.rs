@@ -206,7 +206,7 @@ pub const LAWS: &[Law] = &[
                   ('open_api_key', 'wellspring_lookup'), ('open_webhook_source', 'wellspring_lookup'), ('open_tenant', 'wellspring_lookup'),
                   ('open_refresh', 'wellspring_lookup'), ('open_one_time_token', 'wellspring_lookup'), ('find_logins', 'wellspring_lookup'),
                   ('search_leads', 'wellspring_lookup'), ('search_conversations', 'wellspring_lookup'),
-                  ('sweep_due', 'wellspring_sweeper'), ('sweep_tenants', 'wellspring_sweeper'),
+                  ('sweep_due', 'wellspring_sweeper'), ('sweep_segments', 'wellspring_sweeper'), ('sweep_tenants', 'wellspring_sweeper'),
                   ('ensure_cta_month', pg_get_userbyid((select relowner from pg_class where oid = to_regclass('public.cta_events')))))
               select p.oid::regprocedure::text from pg_proc p left join allowed a on a.name = p.proname
               where p.pronamespace = 'public'::regnamespace and p.prosecdef

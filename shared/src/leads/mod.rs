@@ -4,6 +4,7 @@ mod activities;
 mod batch;
 mod bin;
 mod consents;
+mod custom_fields;
 mod find;
 mod identities;
 mod insert;
@@ -25,6 +26,11 @@ pub use consents::{
     Consent, ConsentFilter, ConsentPurpose, ConsentState, NewConsent, insert_consent, insert_consents,
     list_consents,
 };
+pub use custom_fields::{
+    CustomField, CustomFieldFilter, CustomFieldPatch, Definitions, Entity, FieldQuery, FieldType,
+    NewCustomField, delete_custom_field, find_custom_field, has_health_consent, insert_custom_field,
+    list_custom_fields, update_custom_field,
+};
 pub use find::{exists, find, find_survivor, owner_of, owner_of_identity};
 pub use identities::{
     Identity, IdentityChange, IdentityFilter, IdentityKind, NewIdentity, delete_identity, insert_identity,
@@ -35,7 +41,9 @@ pub use list::{LeadFilter, explain, list};
 pub use model::{Identities, Lead, MAX_TAGS, NewLead};
 pub use patch::{LeadChange, LeadPatch};
 pub use pipelines::{
-    NewPipeline, NewStage, Outcome, Pipeline, PipelineFilter, Stage, insert_pipeline, list_pipelines,
+    Board, BoardStage, NewPipeline, NewStage, Outcome, Pipeline, PipelineFilter, PipelinePatch, Stage,
+    StageChange, board, count_on_pipeline, delete_pipeline, find_pipeline, insert_pipeline, list_pipelines,
+    update_pipeline,
 };
 pub use timeline::{TimelineFilter, TimelineItem, list_timeline};
 pub use update::{PRIMARY_TAKEN, UpdatedLead, update};
