@@ -192,15 +192,15 @@ create trigger leads_index_fields_insert after insert on leads for each row
 create trigger leads_index_fields_update after update of custom_fields on leads for each row
     when (new.custom_fields is distinct from old.custom_fields) execute function index_lead_fields();
 
--- When a live segment is asked next. Asking it is no change of the segment, so it raises no version: only its name and its conditions do.
-alter table segments add column due_at timestamptz not null default now();
-create index segments_due_at_idx on segments (tenant_id, due_at) where kind = 'live';
+-- When a live segment is asked next; a static one never is, hence null. Asking it is no change of the segment, so it raises no version: only its name and its conditions do.
+alter table segments add column due_at timestamptz;
+create index segments_due_at_idx on segments (tenant_id, due_at) where due_at is not null;
 -- contract: replaced by the next statement; nothing reads a trigger
 drop trigger segments_touch on segments;
 create trigger segments_touch before update of name, conditions on segments for each row execute function touch_versioned_row();
 
 -- Live segments whose turn it is, across tenants: ids and nothing else.
-call open_columns('segments', 'wellspring_sweeper', 'tenant_id, id, kind, due_at');
+call open_columns('segments', 'wellspring_sweeper', 'tenant_id, id, due_at');
 create function sweep_segments(p_limit integer) returns table (tenant_id uuid, id uuid)
     language plpgsql stable security definer
     set search_path = pg_catalog, public, pg_temp
@@ -208,8 +208,86 @@ as $$
 begin
     return query
         select s.tenant_id, s.id from tenants t join segments s on s.tenant_id = t.id
-        where t.status in ('trial', 'active') and s.kind = 'live' and s.due_at <= now()
+        where t.status in ('trial', 'active') and s.due_at <= now()
         order by s.due_at limit p_limit;
 end
 $$;
 call give_function('sweep_segments(integer)', 'wellspring_sweeper');
+
+-- Moves what hangs on one lead to another, and tells what was moved, so that it can go back: {"table.column": [ids]}. Which tables refer to leads
+-- is asked of the catalogue, so a new one cannot be forgotten. With `p_only` only the named rows move: the way back. What both
+-- have alike (a measurement, a source rule) stays where it is. The ledger is append-only: its entries keep the id, which answers with the survivor.
+create function move_lead_rows(p_from uuid, p_to uuid, p_only jsonb default null) returns jsonb
+    language plpgsql
+    set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    tenant uuid := nullif(current_setting('app.tenant_id', true), '')::uuid;
+    moved jsonb := '{}';
+    reference record;
+    ids jsonb;
+begin
+    -- A channel has one thread per person: the absorbed one's gets a key of its own, which it loses on the way back.
+    update conversations c set thread_key = c.thread_key || '#' || c.id
+     where p_only is null and c.tenant_id = tenant and c.lead_id = p_from
+       and exists (select from conversations o
+                    where o.tenant_id = tenant and o.lead_id = p_to and o.channel = c.channel and o.thread_key = c.thread_key);
+    update lead_identities i set is_primary = false
+     where i.tenant_id = tenant and i.lead_id = p_from and i.is_primary
+       and (p_only is null or i.id::text in (select jsonb_array_elements_text(p_only -> 'lead_identities.lead_id')));
+    for reference in
+        select r.relname, a.attname, r.relname || '.' || a.attname as name,
+               case r.relname
+                   when 'metrics' then ' and not exists (select from metrics o where o.tenant_id = t.tenant_id and o.lead_id = $3 and o.type = t.type'
+                        || ' and o.source = t.source and o.grain = t.grain and o.start_at = t.start_at)'
+                   when 'metric_sources' then ' and not exists (select from metric_sources o where o.tenant_id = t.tenant_id and o.lead_id = $3'
+                        || ' and o.type = t.type)'
+                   else '' end as unless_alike
+        from pg_constraint c
+        join pg_class r on r.oid = c.conrelid
+        join pg_attribute a on a.attrelid = c.conrelid and a.attnum = c.conkey[2]
+        where c.contype = 'f' and c.confrelid = 'public.leads'::regclass and c.conparentid = 0
+          and r.relname not in ('leads', 'lead_merges', 'ledger_entries', 'lead_field_values', 'segment_members', 'metric_days')
+        order by r.relname
+    loop
+        continue when p_only is not null and p_only -> reference.name is null;
+        execute format(
+            'with moved as (
+                 update %1$I t set %2$I = $3
+                  where t.tenant_id = $1 and t.%2$I = $2 and ($4::jsonb is null or t.id::text in (select jsonb_array_elements_text($4))) %3$s
+                 returning t.id)
+             select jsonb_agg(id) from moved', reference.relname, reference.attname, reference.unless_alike)
+        into ids using tenant, p_from, p_to, p_only -> reference.name;
+        if ids is not null then
+            moved := moved || jsonb_build_object(reference.name, ids);
+        end if;
+    end loop;
+    update conversations c set thread_key = replace(c.thread_key, '#' || c.id, '')
+     where p_only is not null and c.tenant_id = tenant and c.lead_id = p_to and c.thread_key like '%#' || c.id;
+
+    -- Days are sums of measurements.
+    delete from metric_days where tenant_id = tenant and lead_id in (p_from, p_to);
+    insert into metric_days (tenant_id, lead_id, type, local_date, source, grain, count, sum, min, max, last, last_at)
+    select m.tenant_id, m.lead_id, m.type, m.local_date, m.source, m.grain, count(*), sum(m.value), min(m.value), max(m.value),
+           (array_agg(m.value order by m.start_at desc, m.id desc))[1], max(m.start_at)
+    from metrics m where m.tenant_id = tenant and m.lead_id in (p_from, p_to)
+    group by m.tenant_id, m.lead_id, m.type, m.local_date, m.source, m.grain;
+
+    -- Membership goes along without being told. The way back knows in which segments the absorbed one was.
+    if p_only is null then
+        select jsonb_agg(m.segment_id) into ids from segment_members m where m.tenant_id = tenant and m.lead_id = p_from;
+        insert into segment_members (tenant_id, segment_id, lead_id, entered_at)
+        select tenant, m.segment_id, p_to, m.entered_at from segment_members m where m.tenant_id = tenant and m.lead_id = p_from
+        on conflict (tenant_id, segment_id, lead_id) do nothing;
+        delete from segment_members m where m.tenant_id = tenant and m.lead_id = p_from;
+        moved := moved || jsonb_build_object('segments', coalesce(ids, '[]'));
+    else
+        insert into segment_members (tenant_id, segment_id, lead_id)
+        select tenant, s.id, p_to from segments s
+        where s.tenant_id = tenant and s.id::text in (select jsonb_array_elements_text(p_only -> 'segments'))
+        on conflict (tenant_id, segment_id, lead_id) do nothing;
+    end if;
+    return moved;
+end
+$$;
+grant execute on function move_lead_rows(uuid, uuid, jsonb) to wellspring_app;

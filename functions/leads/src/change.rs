@@ -191,6 +191,9 @@ async fn change<P: Permission>(
         .on_constraint("leads_owner_id_fkey", || {
             Problem::invalid("/ownerId", "unknown_user", "There is no such colleague.")
         })
+        .on_constraint("leads_value_check", || {
+            Problem::invalid("/value", "required", "A currency needs a value.")
+        })
         .on_constraint("leads_stage_id_fkey", || {
             Problem::invalid("/stageId", "unknown_stage", "There is no such stage.")
         })?

@@ -8,6 +8,7 @@ mod custom_fields;
 mod detail;
 mod identities;
 mod leads;
+mod merge;
 mod pipelines;
 mod segments;
 
@@ -21,6 +22,9 @@ pub fn api() -> Api {
         .routes(routes!(leads::list_leads, leads::create_lead))
         .routes(routes!(batch::create_leads))
         .routes(routes!(batch::upsert_lead))
+        .routes(routes!(merge::list_duplicates))
+        .routes(routes!(merge::merge_leads))
+        .routes(routes!(merge::unmerge_lead))
         .routes(routes!(detail::get_lead, change::update_lead, change::delete_lead))
         .routes(routes!(change::restore_lead))
         .routes(routes!(change::assign_lead))

@@ -173,7 +173,7 @@ pub const LAWS: &[Law] = &[
                   or (g.privilege_type <> 'SELECT' and (c.relname, a.attname) <> ('api_keys', 'last_used_at'))
                   -- The sweeper sees every tenant's queues, so it sees ids, states and times and nothing else.
                   or (pg_get_userbyid(g.grantee) = 'wellspring_sweeper' and a.attname not in (
-                      'tenant_id', 'id', 'status', 'state', 'wake_at', 'next_attempt_at', 'lease_until', 'settle_after')))",
+                      'tenant_id', 'id', 'status', 'state', 'wake_at', 'next_attempt_at', 'lease_until', 'settle_after', 'due_at')))",
     },
     Law {
         name: "owners",

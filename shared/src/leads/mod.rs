@@ -5,10 +5,12 @@ mod batch;
 mod bin;
 mod consents;
 mod custom_fields;
+mod duplicates;
 mod find;
 mod identities;
 mod insert;
 mod list;
+mod merge;
 mod model;
 mod patch;
 mod pipelines;
@@ -31,6 +33,7 @@ pub use custom_fields::{
     NewCustomField, delete_custom_field, find_custom_field, has_health_consent, insert_custom_field,
     list_custom_fields, update_custom_field,
 };
+pub use duplicates::{Duplicate, list_duplicates};
 pub use find::{exists, find, find_survivor, owner_of, owner_of_identity};
 pub use identities::{
     Identity, IdentityChange, IdentityFilter, IdentityKind, NewIdentity, delete_identity, insert_identity,
@@ -38,6 +41,7 @@ pub use identities::{
 };
 pub use insert::{IDENTITY_TAKEN, insert};
 pub use list::{LeadFilter, explain, list};
+pub use merge::{MergeRefusal, MergeRequest, UnmergeRequest, merge, unmerge};
 pub use model::{Identities, Lead, MAX_TAGS, NewLead};
 pub use patch::{LeadChange, LeadPatch};
 pub use pipelines::{

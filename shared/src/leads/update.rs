@@ -69,7 +69,7 @@ pub(super) use query_changes;
 ///
 /// # Errors
 /// [`super::IDENTITY_TAKEN`] when another lead has the address or number, [`PRIMARY_TAKEN`], `leads_owner_id_fkey`,
-/// `leads_stage_id_fkey`, `leads_status_check`.
+/// `leads_stage_id_fkey`, `leads_status_check`, `leads_value_check` for a currency without a value.
 pub async fn update(
     tx: &mut TenantTx,
     now: DateTime<Utc>,
@@ -130,9 +130,8 @@ pub async fn update(
                  lost_reason = case when $7 ? 'lostReason' then $7 ->> 'lostReason'
                                     when exists (select from moved) then null else lost_reason end,
                  value = case when $7 ? 'value' then ($7 ->> 'value')::bigint else value end,
-                 currency = case when not $7 ?| array['value', 'currency'] then currency
-                                 when case when $7 ? 'value' then $7 ->> 'value' else value::text end is not null
-                                 then coalesce($7 ->> 'currency', currency, $18) end,
+                 currency = case when $7 ? 'currency' then $7 ->> 'currency' when not $7 ? 'value' then currency
+                                 when $7 ->> 'value' is not null then coalesce(currency, $18) end,
                  timezone = case when $7 ? 'timezone' then $7 ->> 'timezone' else timezone end,
                  locale = case when $7 ? 'locale' then $7 ->> 'locale' else locale end,
                  tags = array(select distinct tag from unnest(coalesce($8::text[], tags) || $9::text[]) as tag

@@ -68,7 +68,7 @@ async fn take(tx: &mut TenantTx, id: Uuid) -> DbResult<Option<Segment>> {
     let segment = sqlx::query_as!(
         Segment,
         "select id, name, kind, conditions, member_count, evaluated_at, created_at, updated_at, version
-           from segments where tenant_id = $1 and id = $2 and kind = 'live' and due_at <= now()
+           from segments where tenant_id = $1 and id = $2 and due_at <= now()
             for no key update skip locked",
         tx.tenant(),
         id,
@@ -78,13 +78,13 @@ async fn take(tx: &mut TenantTx, id: Uuid) -> DbResult<Option<Segment>> {
     Ok(segment)
 }
 
-/// Lets a segment rest until its next turn.
+/// Lets a segment rest until its next turn, in whole seconds.
 ///
 /// # Errors
 /// When the database refuses.
 pub async fn rest(tx: &mut TenantTx, id: Uuid, pause: Duration) -> DbResult<()> {
-    let pause =
-        PgInterval::try_from(pause).map_err(|_| DbError::Defect("the pause is no interval".to_owned()))?;
+    let pause = PgInterval::try_from(Duration::from_secs(pause.as_secs()))
+        .map_err(|_| DbError::Defect("the pause is no interval".to_owned()))?;
     sqlx::query!(
         "update segments set due_at = clock_timestamp() + $3 where tenant_id = $1 and id = $2",
         tx.tenant(),

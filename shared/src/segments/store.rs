@@ -108,8 +108,8 @@ pub async fn insert(
 ) -> DbResult<Segment> {
     let segment = sqlx::query_as!(
         Segment,
-        "insert into segments (tenant_id, id, name, kind, conditions, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $6)
+        "insert into segments (tenant_id, id, name, kind, conditions, due_at, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, case when $4 = 'live' then now() end, $6, $6)
          returning id, name, kind, conditions, member_count, evaluated_at, created_at, updated_at, version",
         tx.tenant(),
         new_id(),

@@ -100,4 +100,5 @@ async fn a_move_is_an_activity_with_its_reason_and_the_next_one_forgets_it() {
     assert_eq!(events["items"].as_array().unwrap().len(), 3);
     let cleared = tenant.patch(&path(&lead), json!({"value": null})).await.expect(200);
     assert_eq!((&cleared["value"], &cleared["currency"]), (&Value::Null, &Value::Null));
+    tenant.patch(&path(&lead), json!({"currency": "USD"})).await.expect_invalid("/value", "required");
 }

