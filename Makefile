@@ -41,9 +41,11 @@ sqlx: ## regenerate .sqlx after a change to a query or a migration
 openapi: ## write the description of the API after a route or a shape has changed
 	cargo run -q -p local --bin openapi > target/openapi.json && mv target/openapi.json docs/openapi.json
 
-lambda: ## build every deployable function into target/lambda
+# The processor must be that of the template's parameter Architecture.
+ARCH ?= arm64
+lambda: ## build every deployable function into target/lambda (ARCH=arm64)
 	@scripts/setup.sh lambda
-	PATH="$$PWD/.venv/bin:$$PATH" cargo lambda build --release
+	PATH="$$PWD/.venv/bin:$$PATH" cargo lambda build --release --locked $(if $(filter arm64,$(ARCH)),--arm64)
 
 db-migrate: ## apply migrations to DATABASE_URL, or to the private database
 	@scripts/db.sh migrate

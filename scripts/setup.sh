@@ -2,9 +2,10 @@
 # Installs what this machine lacks. Says nothing and takes no time when nothing is missing.
 #
 #   scripts/setup.sh run      a C compiler, and PostgreSQL unless DATABASE_URL is set
-#   scripts/setup.sh test     the same, with PostgreSQL in any case: the tests start servers of their own
+#   scripts/setup.sh test     the same, with PostgreSQL in any case, Redis and a browser: the tests start servers of their own
 #   scripts/setup.sh check    the same, and the linters of the template in .venv
-#   scripts/setup.sh lambda   the same, and cargo-lambda with its cross compiler in .venv
+#   scripts/setup.sh lambda   a C compiler, and cargo-lambda with its cross compiler in .venv
+#   scripts/setup.sh deploy   the same, and the linters of the template, of which one deploys it
 set -euo pipefail
 cd "$(dirname "$0")/.."
 goal=${1:-run}
@@ -65,13 +66,26 @@ need_postgres() {
     has_postgres || packages+=(postgresql)
 }
 
+need_redis() {
+    command -v redis-server >/dev/null || packages+=(redis-server)
+}
+
+# Debian's packages start what they install and have it started at every boot, unless a policy forbids it. Only the
+# programs are wanted; a policy that is there already is left alone.
+policy=/usr/sbin/policy-rc.d
+forbid_services() {
+    [ -e "$policy" ] && return 1
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+}
+
 install_packages() {
     [ ${#packages[@]} = 0 ] && return
     if ! command -v apt-get >/dev/null; then
         if command -v brew >/dev/null; then
-            give_up "missing: ${packages[*]}" "xcode-select --install; brew install postgresql@17 python3"
+            give_up "missing: ${packages[*]}" "xcode-select --install; brew install postgresql@17 redis python3"
         fi
-        give_up "missing: ${packages[*]}" "your package manager's command for a C compiler, python3 and a PostgreSQL server, version $oldest_postgres or newer"
+        give_up "missing: ${packages[*]}" "your package manager's command for a C compiler, python3, redis and a PostgreSQL server, version $oldest_postgres or newer"
     fi
     say "installing ${packages[*]}"
     local drop_in=/etc/postgresql-common/createcluster.d/wellspring.conf log
@@ -82,12 +96,14 @@ install_packages() {
         as_root mkdir -p "${drop_in%/*}"
         echo 'create_main_cluster = false' | as_root tee "$drop_in" >/dev/null
     fi
-    local failed=
+    local failed='' forbidden=''
+    if [[ " ${packages[*]} " == *" redis-server "* ]] && forbid_services; then forbidden=1; fi
     as_root apt-get update -qq >"$log" 2>&1 || failed=1
     # Lists that are partly out of date may still hold what is wanted, so only the installation decides.
     if as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
         "${packages[@]}" >>"$log" 2>&1; then failed=; else failed=1; fi
     if [ -e "$drop_in" ]; then as_root rm -f "$drop_in"; fi
+    if [ -n "$forbidden" ]; then as_root rm -f "$policy"; fi
     if [ -n "$failed" ]; then
         tail -n 20 "$log" >&2
         rm -f "$log"
@@ -98,6 +114,14 @@ install_packages() {
         give_up "this distribution's PostgreSQL is older than version $oldest_postgres" \
             "install a newer server and set PG_BIN_DIR to its bin folder, or set DATABASE_URL"
     fi
+}
+
+# The page of the API's description is tested in Chromium. Not every distribution has these packages (Ubuntu has a snap in
+# their place), so a failure is only said: every test but those of the page works without a browser.
+install_browser() {
+    command -v chromedriver >/dev/null && return
+    (packages=(chromium chromium-driver) && install_packages) ||
+        say 'there is no Chromium with its chromedriver: the tests of /api/docs will fail, all others work'
 }
 
 # install_tools LIST: the programs of scripts/tools/LIST.txt in .venv, once per version of that list.
@@ -115,12 +139,19 @@ need_cargo
 need_compiler
 case $goal in
 run) [ -n "${DATABASE_URL:-}" ] || need_postgres ;;
-test) need_postgres ;;
-check | lambda)
+test)
     need_postgres
+    need_redis
+    ;;
+check)
+    need_postgres
+    need_redis
     need_python
     ;;
-*) give_up "unknown goal $goal" "scripts/setup.sh run|test|check|lambda" ;;
+lambda | deploy) need_python ;;
+*) give_up "unknown goal $goal" "scripts/setup.sh run|test|check|lambda|deploy" ;;
 esac
 install_packages
-case $goal in check | lambda) install_tools "$goal" ;; esac
+case $goal in test | check) install_browser ;; esac
+case $goal in check | deploy) install_tools check ;; esac
+case $goal in lambda | deploy) install_tools lambda ;; esac

@@ -4,6 +4,12 @@ use std::fmt::Write;
 
 use shared::{demo::DemoTenant, webhooks::verify};
 
+/// Where the API and the page about it are.
+#[must_use]
+pub fn addresses(base: &str) -> String {
+    format!("Wellspring listens on {base}\nEvery operation, to read and to try: {base}/api/docs")
+}
+
 /// The lines for a demo business. `signer` is the path of this binary, which signs the Stripe event when it is pasted:
 /// Stripe's signatures are good for five minutes.
 #[must_use]

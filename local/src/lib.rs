@@ -6,6 +6,7 @@
 
 pub mod banner;
 mod clients;
+mod docs;
 pub mod functions;
 pub mod settings;
 mod stack;

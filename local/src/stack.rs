@@ -11,7 +11,7 @@ use shared::{
 };
 use tokio::{net::TcpListener, task::JoinSet};
 
-use crate::{clients, functions, workers};
+use crate::{clients, docs, functions, workers};
 
 /// Database connections of the whole process: requests, workers and schedules share them.
 const CONNECTIONS: usize = 32;
@@ -78,8 +78,9 @@ impl Stack {
         }
         tasks.spawn(workers::serve_schedule(app.clone(), "sweep", options.sweep_every, sweep::tick));
         tasks.spawn(workers::serve_schedule(app.clone(), "nightly", options.nightly_every, nightly::tick));
-        let router =
-            service(functions::all(), app.clone()).layer(axum::middleware::from_fn(clients::note_address));
+        let router = service(functions::all(), app.clone())
+            .merge(docs::routes())
+            .layer(axum::middleware::from_fn(clients::note_address));
         tasks.spawn(async move {
             let service = router.into_make_service_with_connect_info::<SocketAddr>();
             if let Err(error) = axum::serve(listener, service).await {

@@ -7,6 +7,7 @@ use crate::{
     config::{Config, ConfigProblems},
     crypto::SecretBoxKeys,
     db::Db,
+    limits::Limits,
     queue::{InProcess, Queue, Sqs},
 };
 
@@ -17,6 +18,8 @@ pub struct App {
     pub db: Db,
     /// The queues' sending end.
     pub queue: Queue,
+    /// How often callers may ask.
+    pub limits: Arc<Limits>,
     /// The configuration.
     pub config: Arc<Config>,
 }
@@ -34,7 +37,8 @@ impl App {
         };
         let db = Db::new(config.database_url.expose(), connections)
             .map_err(|error| ConfigProblems(vec![error.to_string()]))?;
-        Ok(Self { db, queue, config: Arc::new(config) })
+        let limits = Limits::new(&config).map_err(|error| ConfigProblems(vec![error.to_string()]))?;
+        Ok(Self { db, queue, limits: Arc::new(limits), config: Arc::new(config) })
     }
 
     /// The same parts with another sending end.

@@ -12,7 +12,7 @@ use std::{collections::HashMap, fmt, net::IpAddr};
 pub use aws::{AwsConfig, fetch_secrets};
 pub use reader::Reader;
 
-use crate::{auth::TokenKeys, crypto::SecretBoxKeys, queue::QueueUrls};
+use crate::{auth::TokenKeys, crypto::SecretBoxKeys, limits::Quotas, queue::QueueUrls};
 
 /// Every variable that this project reads, with one line of meaning.
 pub const VARIABLES: &[(&str, &str)] = &[
@@ -25,6 +25,8 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("CORS_ORIGINS", "origins that browsers may call from, comma separated"),
     ("ALLOW_PRIVATE_TARGETS", "whether webhooks and provider addresses may point into private networks"),
     ("LOG_LEVEL", "error, warn, info, debug or trace"),
+    ("REDIS_URL", "Redis that counts attempts, rate limits and turns; without it PostgreSQL does"),
+    ("RATE_LIMITS", "class=caller/whole pairs of calls a minute over the defaults, comma separated"),
     ("SQS_RECEIPTS_URL", "queue of ingest-receipts"),
     ("SQS_RUNS_URL", "queue of run-automations"),
     ("SQS_MESSAGES_URL", "queue of send-messages"),
@@ -92,6 +94,10 @@ pub struct Config {
     pub token_keys: Option<TokenKeys>,
     /// Seals secrets at rest.
     pub secret_box: Option<SecretBoxKeys>,
+    /// Redis, when there is one.
+    pub redis: Option<redis::Client>,
+    /// How often callers may ask.
+    pub rate_limits: Quotas,
     /// SQS, unless the process brings its own transport.
     pub sqs: Option<(AwsConfig, QueueUrls)>,
     /// Log filter.
@@ -146,6 +152,8 @@ impl Config {
             secret_box: (needs != Needs::Migrate)
                 .then(|| read.required("SECRET_BOX_KEYS", secret_box))
                 .flatten(),
+            redis: if needs == Needs::Migrate { None } else { redis_client(&mut read) },
+            rate_limits: rate_limits(&mut read, is_local),
             sqs: if needs == Needs::Migrate { None } else { aws::sqs(&mut read, is_local) },
             log_level: read.parsed("LOG_LEVEL", Some("info"), log_level).unwrap_or_default(),
         };
@@ -181,6 +189,21 @@ fn database_url(text: &str) -> Result<String, String> {
         Ok(url) if matches!(url.scheme(), "postgres" | "postgresql") => Ok(text.to_owned()),
         Ok(_) | Err(_) => Err("is not of the form postgres://user:password@host:port/database".to_owned()),
     }
+}
+
+/// Nothing is connected yet.
+fn redis_client(read: &mut Reader) -> Option<redis::Client> {
+    read.optional("REDIS_URL")?;
+    read.required("REDIS_URL", |text| {
+        let refused = "is not of the form redis://user:password@host:port or rediss://…";
+        redis::Client::open(text).map_err(|_| refused.to_owned())
+    })
+}
+
+fn rate_limits(read: &mut Reader, is_local: bool) -> Quotas {
+    read.optional("RATE_LIMITS")
+        .and_then(|_| read.required("RATE_LIMITS", |text| Quotas::parse(text, is_local)))
+        .unwrap_or_else(|| Quotas::defaults(is_local))
 }
 
 fn base_url(text: &str) -> Result<String, String> {

@@ -20,7 +20,11 @@ use crate::{
 
 /// Runs an API function.
 pub async fn serve_api(api: fn() -> Api) -> ExitCode {
-    let Some(app) = start(Needs::Api).await else { return ExitCode::FAILURE };
+    let Some(app) = load(Needs::Api).await.and_then(assemble) else { return ExitCode::FAILURE };
+    let (ready, ()) = futures::join!(connect(&app), app.limits.warm_up());
+    if !ready {
+        return ExitCode::FAILURE;
+    }
     end(lambda_http::run(service(api(), app)).await)
 }
 
@@ -83,17 +87,27 @@ async fn load(needs: Needs) -> Option<Config> {
 }
 
 async fn start(needs: Needs) -> Option<App> {
-    let config = load(needs).await?;
-    let app = App::new(config, 1).map_err(|problems| tracing::error!("{problems}")).ok()?;
+    let app = assemble(load(needs).await?)?;
+    connect(&app).await.then_some(app)
+}
+
+fn assemble(config: Config) -> Option<App> {
+    App::new(config, 1).map_err(|problems| tracing::error!("{problems}")).ok()
+}
+
+/// Whether the function may run: with a database connection, or at first without one.
+async fn connect(app: &App) -> bool {
     match app.db.warm_up().await {
-        Ok(()) => {}
+        Ok(()) => true,
         Err(error @ crate::db::DbError::UnsafeRole(_)) => {
             tracing::error!("{error}");
-            return None;
+            false
         }
-        Err(error) => tracing::warn!(%error, "starting without a database connection"),
+        Err(error) => {
+            tracing::warn!(%error, "starting without a database connection");
+            true
+        }
     }
-    Some(app)
 }
 
 fn end(result: Result<(), lambda_runtime::Error>) -> ExitCode {

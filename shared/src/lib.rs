@@ -24,6 +24,7 @@ pub mod jobs;
 pub mod json;
 pub mod lambda;
 pub mod leads;
+pub mod limits;
 pub mod logging;
 pub mod messages;
 pub mod net;

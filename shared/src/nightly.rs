@@ -16,6 +16,9 @@ const KEEP_RAW: Duration = Duration::days(30);
 /// How long a one-time token is remembered after it has expired: a late second use is told so instead of "unknown".
 const KEEP_TOKENS: Duration = Duration::days(7);
 
+/// How long a session is remembered after it has expired: a login from its network counts as coming from home.
+const KEEP_SESSIONS: Duration = Duration::days(90);
+
 /// What was cleared away of one tenant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
@@ -23,6 +26,10 @@ pub struct Purged {
     pub idempotency_keys: i64,
     /// One-time tokens.
     pub one_time_tokens: i64,
+    /// Sessions, with the refresh tokens that were spent in them.
+    pub sessions: i64,
+    /// Buckets that have long been full again.
+    pub buckets: i64,
     /// Raw bodies of webhooks.
     pub raw_receipts: i64,
     /// What the sandbox sent.
@@ -41,18 +48,35 @@ pub async fn tenants(tx: &mut SystemTx) -> DbResult<Vec<TenantId>> {
     Ok(ids.into_iter().map(TenantId::new).collect())
 }
 
-/// Forgets attempts that no longer slow anybody down. They belong to no tenant.
+/// Forgets attempts that no longer slow anybody down, and buckets that are full again. They belong to no tenant.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn purge_throttles(tx: &mut SystemTx) -> DbResult<u64> {
-    let purged = sqlx::query!(
-        "delete from throttles
-          where updated_at < now() - interval '1 day' and (blocked_until is null or blocked_until < now())"
+pub async fn purge_throttles(tx: &mut SystemTx) -> DbResult<i64> {
+    let purged = sqlx::query_scalar!(
+        r#"with attempts as (
+               delete from throttles
+                where updated_at < now() - interval '1 day' and (blocked_until is null or blocked_until < now()) returning 1
+           ), buckets as (
+               delete from rate_limits where full_at < now() returning 1
+           )
+           select (select count(*) from attempts) + (select count(*) from buckets) as "purged!""#
     )
-    .execute(tx.conn())
+    .fetch_one(tx.conn())
     .await?;
-    Ok(purged.rows_affected())
+    Ok(purged)
+}
+
+/// Makes the partition of the month that comes, so that its first event waits for nothing.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn prepare_month(tx: &mut SystemTx) -> DbResult<()> {
+    // Not a checked macro: checking asks for the plan, and the schema's owner may not execute what only the runtime may.
+    sqlx::query("select ensure_cta_month(date_trunc('month', now(), 'UTC') + interval '32 days')")
+        .execute(tx.conn())
+        .await?;
+    Ok(())
 }
 
 /// Takes a slot; false when somebody has it. Whoever is taking it at the same moment is waited for.
@@ -104,6 +128,10 @@ pub async fn purge(tx: &mut TenantTx, now: DateTime<Utc>) -> DbResult<Purged> {
                delete from idempotency_keys where tenant_id = $1 and created_at < now() - interval '24 hours' returning 1
            ), tokens as (
                delete from one_time_tokens where tenant_id = $1 and expires_at < $2 returning 1
+           ), sessions as (
+               delete from sessions where tenant_id = $1 and expires_at < $5 returning 1
+           ), buckets as (
+               delete from rate_buckets where tenant_id = $1 and updated_at < now() - interval '1 day' returning 1
            ), receipts as (
                update webhook_receipts set raw = null, raw_purged_at = $4
                 where tenant_id = $1 and raw is not null and received_at < $3 and status <> 'received' returning 1
@@ -113,12 +141,14 @@ pub async fn purge(tx: &mut TenantTx, now: DateTime<Utc>) -> DbResult<Purged> {
                delete from cron_slots where tenant_id = $1 and name = 'nightly' and slot < $3 returning 1
            )
            select (select count(*) from keys) as "idempotency_keys!", (select count(*) from tokens) as "one_time_tokens!",
+                  (select count(*) from sessions) as "sessions!", (select count(*) from buckets) as "buckets!",
                   (select count(*) from receipts) as "raw_receipts!", (select count(*) from sandbox) as "sandbox_deliveries!",
                   (select count(*) from slots) as "slots!""#,
         tx.tenant(),
         now - KEEP_TOKENS,
         now - KEEP_RAW,
         now,
+        now - KEEP_SESSIONS,
     )
     .fetch_one(tx.conn())
     .await?;

@@ -45,6 +45,8 @@ pub enum HintKind {
     Effect,
     /// A row of `webhook_deliveries`.
     Delivery,
+    /// A row of `automation_schedules`.
+    Schedule,
 }
 
 impl HintKind {
@@ -53,7 +55,7 @@ impl HintKind {
     pub const fn queue(self) -> QueueName {
         match self {
             Self::Receipt => QueueName::Receipts,
-            Self::Run => QueueName::Runs,
+            Self::Run | Self::Schedule => QueueName::Runs,
             Self::Effect => QueueName::Messages,
             Self::Delivery => QueueName::Deliveries,
         }

@@ -1,4 +1,4 @@
-//! Due rows of all tenants, as hints: ids and delays, nothing else.
+//! Due rows of all tenants, as hints: ids and delays, nothing else. And tenants in which a snooze has ended.
 
 use std::time::Duration;
 
@@ -17,12 +17,10 @@ use crate::{
 /// # Errors
 /// When the database refuses.
 pub async fn due(tx: &mut SystemTx, horizon: Duration, per_tenant: i32, limit: i32) -> DbResult<Vec<Hint>> {
-    let horizon = PgInterval::try_from(horizon)
-        .map_err(|_| DbError::Defect("the horizon is no interval".to_owned()))?;
     // Not a checked macro: checking asks for the plan, and the schema's owner may not execute what only the runtime may.
     let rows: Vec<(String, Uuid, Uuid, i32)> =
         sqlx::query_as("select kind, tenant_id, id, due_in_seconds from sweep_due($1, $2, $3)")
-            .bind(horizon)
+            .bind(interval(horizon)?)
             .bind(per_tenant)
             .bind(limit)
             .fetch_all(tx.conn())
@@ -39,4 +37,37 @@ pub async fn due(tx: &mut SystemTx, horizon: Duration, per_tenant: i32, limit: i
         Hint::now(TenantId::new(tenant), kind, id).after(delay)
     });
     Ok(hints.collect())
+}
+
+/// Slots of automations that begin by the clock, due within the horizon.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn due_schedules(tx: &mut SystemTx, horizon: Duration, limit: i32) -> DbResult<Vec<Hint>> {
+    let rows: Vec<(Uuid, Uuid, i32)> =
+        sqlx::query_as("select tenant_id, automation_id, due_in_seconds from sweep_schedules($1, $2)")
+            .bind(interval(horizon)?)
+            .bind(limit)
+            .fetch_all(tx.conn())
+            .await?;
+    let hints = rows.into_iter().filter_map(|(tenant, automation, due_in_seconds)| {
+        let delay = Duration::from_secs(due_in_seconds.try_into().unwrap_or_default());
+        Hint::now(TenantId::new(tenant), HintKind::Schedule, automation).after(delay)
+    });
+    Ok(hints.collect())
+}
+
+fn interval(span: Duration) -> DbResult<PgInterval> {
+    PgInterval::try_from(span).map_err(|_| DbError::Defect("the horizon is no interval".to_owned()))
+}
+
+/// Tenants with a conversation whose snooze has ended, `limit` at most.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn snoozed(tx: &mut SystemTx, limit: i32) -> DbResult<Vec<TenantId>> {
+    // Not a checked macro, for the same reason.
+    let ids: Vec<Uuid> =
+        sqlx::query_scalar("select sweep_snoozed($1)").bind(limit).fetch_all(tx.conn()).await?;
+    Ok(ids.into_iter().map(TenantId::new).collect())
 }

@@ -1,5 +1,7 @@
 //! Automations: from draft to run, over HTTP against the whole stack.
 
+mod schedule;
+
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},

@@ -5,7 +5,6 @@
 //! each with what to do; an empty list means that the two agree.
 
 mod drift;
-mod yaml;
 
 #[cfg(test)]
 mod checks;
@@ -21,7 +20,7 @@ pub use drift::{NOT_IN_TEMPLATE, example_drift};
 pub enum TemplateError {
     /// The file is not YAML, or not the kind that CloudFormation takes.
     #[error("template.yaml cannot be parsed: {0}")]
-    Syntax(String),
+    Syntax(#[from] deploy_prepare::yaml::YamlError),
     /// A resource lacks what every resource of its kind has here.
     #[error("template.yaml: {resource} has no {field}")]
     Missing {
@@ -123,7 +122,7 @@ pub struct Alarm {
 impl Template {
     /// Reads the text of a `template.yaml`.
     pub fn read(text: &str) -> Result<Self, TemplateError> {
-        let document = yaml::read(text)?;
+        let document = deploy_prepare::yaml::read(text)?;
         let globals = document.pointer("/Globals/Function").unwrap_or(&Value::Null);
         let mut template = Self { functions: Vec::new(), queues: Vec::new(), alarms: Vec::new() };
         let mut mappings = Vec::new();

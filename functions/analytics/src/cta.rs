@@ -57,7 +57,7 @@ pub(crate) async fn get_cta_funnel(mut cx: Cx<ReadAnalytics>, query: QueryString
 /// Leads, messages, automation runs, money and calls to action of a range; the last 30 days when none is given.
 #[utoipa::path(get, path = "/api/analytics/overview", operation_id = "get_overview", tag = "analytics",
     extensions(("x-role" = json!("viewer"))),
-    params(("from" = Option<String>, Query), ("to" = Option<String>, Query)),
+    params(("from" = Option<String>, Query, description = "At or after."), ("to" = Option<String>, Query, description = "Before.")),
     responses((status = 200, body = Overview)))]
 pub(crate) async fn get_overview(mut cx: Cx<ReadAnalytics>, query: QueryString) -> ApiResult {
     let (from, to) = query.read(cx.zone(), shared::http::Params::range)?;

@@ -14,7 +14,7 @@ use shared::{
 #[utoipa::path(get, path = "/api/analytics/cta/export", operation_id = "export_cta_events", tag = "analytics",
     extensions(("x-role" = json!("manager"))),
     params(CtaFilter, ("format" = Option<String>, Query, description = "csv, json, ndjson; csv when left out"),
-        ("limit" = Option<i64>, Query, description = "rows of a chunk at most, up to 25,000"), ("cursor" = Option<String>, Query)),
+        ("limit" = Option<i64>, Query, description = "rows of a chunk at most, up to 25,000"), ("cursor" = Option<String>, Query, description = "`x-next-cursor` of the chunk before")),
     responses((status = 200, body = String, content_type = "text/csv"),))]
 pub(crate) async fn export_cta_events(
     mut cx: Cx<ManageAnalytics>,

@@ -71,7 +71,7 @@ pub(crate) async fn login(State(app): State<App>, visitor: Visitor, Valid(body):
 /// Asks the counters, waits as long as they say, and finds whom the address may open.
 async fn knock(app: &App, guard: &Guard, body: &Login) -> ApiResult<Vec<Candidate>> {
     let mut tx = app.db.system(SystemReason::Login).await?;
-    let admission = accounts::admit(&mut tx, guard).await?;
+    let admission = accounts::admit(&mut tx, &app.limits, guard).await?;
     let delay = match admission {
         Admission::Go(delay) => delay,
         Admission::Wait(seconds) => return Err(too_many(seconds)),
@@ -119,13 +119,14 @@ async fn enter(
     };
     let answer = visitor.welcome(app, account, &session, &token)?;
     tx.commit().await?;
+    accounts::forgive(&app.limits, guard).await;
     Ok(Some(answer))
 }
 
 /// Counts the failure and waits until every failure is answered.
 async fn fail(app: &App, guard: &Guard, refuse_at: Instant) -> ApiResult<Problem> {
     let mut tx = app.db.system(SystemReason::Throttle).await?;
-    accounts::record_failure(&mut tx, guard).await?;
+    accounts::record_failure(&mut tx, &app.limits, guard).await?;
     tx.commit().await?;
     tokio::time::sleep_until(refuse_at).await;
     Ok(Problem::new(

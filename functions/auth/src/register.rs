@@ -91,7 +91,7 @@ async fn count(app: &App, visitor: &Visitor) -> ApiResult<()> {
     let limit = if is_relaxed { LOCAL_LIMIT } else { LIMIT };
     let key = accounts::network_key(app.secret_box(), visitor.address).map_err(|_| Problem::internal())?;
     let mut tx = app.db.system(SystemReason::Throttle).await?;
-    let wait = accounts::count_call(&mut tx, Knock::Register, &key, limit).await?;
+    let wait = accounts::count_call(&mut tx, &app.limits, Knock::Register, &key, limit).await?;
     tx.commit().await?;
     wait.map_or(Ok(()), |seconds| Err(crate::login::too_many(seconds)))
 }

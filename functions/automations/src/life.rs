@@ -54,7 +54,10 @@ pub(crate) async fn publish_automation(mut cx: Cx<ManageAutomations>, PathId(id)
     }
     let by = cx.actor.user_id();
     let published = automations::publish(&mut cx.tx, id, &draft.definition(), by).await?;
-    answer(cx, published.ok_or_else(Problem::not_found)?).await
+    let published = published.ok_or_else(Problem::not_found)?;
+    let now = cx.now();
+    automations::schedule::arm(&mut cx.tx, now, &published).await?;
+    answer(cx, published).await
 }
 
 /// Stops an active automation from starting and moving runs.
@@ -77,7 +80,11 @@ pub(crate) async fn pause_automation(
     extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path)), responses((status = 200, body = Automation)))]
 pub(crate) async fn resume_automation(mut cx: Cx<ManageAutomations>, PathId(id): PathId) -> ApiResult {
     match automations::resume(&mut cx.tx, id).await? {
-        Some(resumed) => answer(cx, resumed).await,
+        Some(resumed) => {
+            let now = cx.now();
+            automations::schedule::arm(&mut cx.tx, now, &resumed).await?;
+            answer(cx, resumed).await
+        }
         None => Err(refused(&mut cx.tx, id, "not_paused", "Only a paused automation can be resumed.").await?),
     }
 }

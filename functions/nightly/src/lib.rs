@@ -28,6 +28,7 @@ pub async fn tick(app: &App) -> WorkResult {
     let mut tx = app.db.system(SystemReason::Nightly).await?;
     let tenants = nightly::tenants(&mut tx).await?;
     let throttles = nightly::purge_throttles(&mut tx).await?;
+    nightly::prepare_month(&mut tx).await?;
     tx.commit().await?;
     let (mut done, mut failure) = (0_usize, None);
     for tenant in &tenants {
@@ -65,7 +66,7 @@ async fn visit(app: &App, now: DateTime<Utc>, slot: DateTime<Utc>, tenant: Tenan
     let purged = nightly::purge(&mut tx, now).await?;
     let detail = json!({
         "overdue": overdue, "idempotencyKeys": purged.idempotency_keys, "oneTimeTokens": purged.one_time_tokens,
-        "rawReceipts": purged.raw_receipts, "sandboxDeliveries": purged.sandbox_deliveries,
+        "sessions": purged.sessions, "buckets": purged.buckets, "rawReceipts": purged.raw_receipts, "sandboxDeliveries": purged.sandbox_deliveries,
     });
     nightly::finish_slot(&mut tx, NAME, slot, detail).await?;
     let hints = tx.commit().await?;
@@ -76,6 +77,8 @@ async fn visit(app: &App, now: DateTime<Utc>, slot: DateTime<Utc>, tenant: Tenan
             overdue,
             idempotency_keys = purged.idempotency_keys,
             one_time_tokens = purged.one_time_tokens,
+            sessions = purged.sessions,
+            buckets = purged.buckets,
             raw_receipts = purged.raw_receipts,
             sandbox_deliveries = purged.sandbox_deliveries,
             "nightly work done"

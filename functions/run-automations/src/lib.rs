@@ -11,25 +11,56 @@ use std::time::{Duration, Instant};
 
 use shared::{
     app::App,
-    automations::engine::{self, BATCH, Claimed, Progress},
+    automations::{
+        engine::{self, BATCH, Claimed, Progress},
+        schedule,
+    },
     crypto::AddressHasher,
     db::{DbError, TenantTx},
     ids::TenantId,
-    queue::Hint,
+    queue::{Hint, HintKind},
     work::WorkResult,
 };
 
 /// No batch is begun later than this: the function may live for thirty seconds.
 const TIME: Duration = Duration::from_secs(12);
 
-/// Looks at one run, and at others of its tenant.
+/// Looks at what a hint names: a run and others of its tenant, or a slot of a schedule.
 ///
 /// # Errors
-/// When the runs cannot be read or claimed.
+/// When the rows cannot be read or claimed.
 pub async fn handle(app: &App, hint: &Hint) -> WorkResult {
+    if hint.kind == HintKind::Schedule { tick(app, hint).await } else { move_runs(app, hint).await }
+}
+
+/// Starts the runs of a slot, portion by portion.
+async fn tick(app: &App, hint: &Hint) -> WorkResult {
+    let began = Instant::now();
+    while began.elapsed() < TIME {
+        let Some(mut tx) = open(app, hint.tenant).await? else { return Ok(()) };
+        let more = schedule::tick(&mut tx, hint.id).await?;
+        app.queue.nudge(tx.commit().await?).await;
+        if !more {
+            return Ok(());
+        }
+    }
+    app.queue.nudge(vec![Hint::now(hint.tenant, hint.kind, hint.id)]).await;
+    Ok(())
+}
+
+async fn move_runs(app: &App, hint: &Hint) -> WorkResult {
     if finished::knows(hint.id) {
         return Ok(());
     }
+    let Some(turn) = app.limits.take_turn(hint).await else { return Ok(()) };
+    let result = look(app, hint).await;
+    if app.limits.end_turn(turn).await {
+        app.queue.nudge(vec![Hint::now(hint.tenant, hint.kind, hint.id)]).await;
+    }
+    result
+}
+
+async fn look(app: &App, hint: &Hint) -> WorkResult {
     let began = Instant::now();
     let mut prefer = Some(hint.id);
     while began.elapsed() < TIME {

@@ -1,4 +1,4 @@
-//! The `sweep` schedule: every minute it hands out what is due and what nobody holds.
+//! The `sweep` schedule: every minute it hands out what is due and what nobody holds, and wakes conversations.
 //!
 //! A hint that was lost, a worker that died, a wait that has come to its end: the rows say so themselves. The sweep lists what will be due
 //! within the next minute and a half, each tenant in its turn, and hints each row with the exact delay.
@@ -7,7 +7,13 @@ mod segments;
 
 use std::time::{Duration, Instant};
 
-use shared::{app::App, db::SystemReason, sweep, work::WorkResult};
+use shared::{
+    app::App,
+    db::{DbResult, SystemReason},
+    ids::TenantId,
+    messages, sweep,
+    work::WorkResult,
+};
 
 /// How far ahead a pass looks: a little further than the next one comes.
 const HORIZON: Duration = Duration::from_secs(90);
@@ -19,6 +25,8 @@ const LIMIT: i32 = 5_000;
 const TIME: Duration = Duration::from_secs(20);
 /// A pass hands out rows whether or not they were handed out before, so a full one is repeated only so often.
 const PASSES: usize = 4;
+/// Tenants whose conversations one tick reopens; the next tick finds the others.
+const REOPENED: i32 = 200;
 
 /// One tick.
 ///
@@ -28,7 +36,10 @@ pub async fn tick(app: &App) -> WorkResult {
     let began = Instant::now();
     for pass in 1..=PASSES {
         let mut tx = app.db.system(SystemReason::Sweep).await?;
-        let hints = sweep::due(&mut tx, HORIZON, PER_TENANT, LIMIT).await?;
+        let mut hints = sweep::due(&mut tx, HORIZON, PER_TENANT, LIMIT).await?;
+        if pass == 1 {
+            hints.extend(sweep::due_schedules(&mut tx, HORIZON, LIMIT).await?);
+        }
         tx.commit().await?;
         let (found, late) = (hints.len(), hints.iter().filter(|hint| hint.delay.is_zero()).count());
         if found > 0 {
@@ -39,5 +50,28 @@ pub async fn tick(app: &App) -> WorkResult {
             break;
         }
     }
+    reopen(app).await?;
     segments::ask(app, began).await
+}
+
+/// Opens conversations whose snooze has ended. A tenant that fails holds up nobody: it is found again in a minute.
+async fn reopen(app: &App) -> WorkResult {
+    let mut tx = app.db.system(SystemReason::Sweep).await?;
+    let tenants = sweep::snoozed(&mut tx, REOPENED).await?;
+    tx.commit().await?;
+    for tenant in tenants {
+        match reopen_of(app, tenant).await {
+            Ok(reopened) => tracing::info!(%tenant, reopened, "conversations woke up"),
+            Err(error) => tracing::error!(%tenant, %error, "conversations could not be reopened"),
+        }
+        app.db.settle().await;
+    }
+    Ok(())
+}
+
+async fn reopen_of(app: &App, tenant: TenantId) -> DbResult<u64> {
+    let Some(mut tx) = app.db.open_tenant(tenant).await? else { return Ok(0) };
+    let reopened = messages::reopen_snoozed(&mut tx).await?;
+    app.queue.nudge(tx.commit().await?).await;
+    Ok(reopened)
 }

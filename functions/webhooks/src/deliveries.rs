@@ -44,7 +44,7 @@ pub(crate) async fn redeliver_webhook_deliveries(
     cx.commit(Accepted(redelivered)).await
 }
 
-/// Everything that happened, in the order in which it was written down: latest first, or with `sort=recordedAt` as a
+/// Everything that happened, in the order in which it was written down. Latest first, or with `sort=recordedAt` as a
 /// journal to be followed.
 #[utoipa::path(get, path = "/api/events", operation_id = "list_events", tag = "webhooks",
     extensions(("x-role" = json!("admin"))), params(JournalFilter, shared::http::PageParams),

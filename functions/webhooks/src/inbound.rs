@@ -15,7 +15,7 @@ use shared::{
     clock,
     crypto::{OpaqueToken, TokenKind},
     db::{SourceGrant, TenantTx},
-    http::{ApiResult, ClientIp, Problem, RawBody},
+    http::{ApiResult, ClientIp, Meter, Problem, RawBody},
     private::Secret,
     webhooks::{
         Provider,
@@ -58,11 +58,12 @@ pub(crate) async fn receive_webhook(
     State(app): State<App>,
     address: Result<Path<(String, String)>, PathRejection>,
     uri: Uri,
+    meter: Meter,
     Extension(client): Extension<ClientIp>,
     headers: HeaderMap,
     RawBody(body): RawBody,
 ) -> ApiResult {
-    let (provider, mut tx, grant) = open(&app, address).await?;
+    let (provider, mut tx, grant) = open(&app, &meter, address).await?;
     let call = Call { app: &app, provider, grant, headers: &headers, uri: &uri, body: &body };
     let verified = call.verify(&tx)?;
     if let Some(challenge) = call.slack_challenge() {
@@ -104,8 +105,9 @@ pub(crate) async fn answer_webhook_challenge(
     State(app): State<App>,
     address: Result<Path<(String, String)>, PathRejection>,
     uri: Uri,
+    meter: Meter,
 ) -> ApiResult {
-    let (provider, _tx, grant) = open(&app, address).await?;
+    let (provider, _tx, grant) = open(&app, &meter, address).await?;
     if provider != Provider::Meta {
         return Err(Problem::new(
             StatusCode::METHOD_NOT_ALLOWED,
@@ -121,13 +123,14 @@ pub(crate) async fn answer_webhook_challenge(
 /// The tenant behind a token. Unknown provider, unknown token and disabled source are one answer.
 async fn open(
     app: &App,
+    meter: &Meter,
     address: Result<Path<(String, String)>, PathRejection>,
 ) -> ApiResult<(Provider, TenantTx, SourceGrant)> {
     let Ok(Path((provider, token))) = address else { return Err(Problem::not_found()) };
     let provider: Provider = provider.parse().map_err(|_| Problem::not_found())?;
     let token = OpaqueToken::parse(TokenKind::Webhook, &token).ok_or_else(Problem::not_found)?;
     let (tx, grant) =
-        app.db.open_webhook_source(provider, &token.hash()).await?.ok_or_else(Problem::not_found)?;
+        meter.open_source(app, provider, &token.hash()).await?.ok_or_else(Problem::not_found)?;
     Ok((provider, tx, grant))
 }
 

@@ -17,7 +17,7 @@ use shared::{
 /// Measurements, latest first; with `bucket` a series of hours, days, weeks or months instead.
 #[utoipa::path(get, path = "/api/wellness/metrics", operation_id = "list_metrics", tag = "wellness",
     extensions(("x-role" = json!("staff"))),
-    params(MetricFilter, ("agg" = Option<String>, Query), shared::http::PageParams),
+    params(MetricFilter, ("agg" = Option<String>, Query, description = "With `bucket`: min, max, avg, sum, last or count."), shared::http::PageParams),
     responses((status = 200, body = Page<Metric>, description = "Rows, or a `Series` when `bucket` is given.")))]
 pub(crate) async fn list_metrics(mut cx: Cx<ReadWellness>, query: QueryString) -> ApiResult {
     let query: ListQuery<MetricFilter> = query.list(cx.zone())?;

@@ -18,7 +18,7 @@ pub(crate) async fn list_metric_types(mut cx: Cx<ReadWellness>, query: QueryStri
 
 /// For each type of one person: the latest value, today, the mean day of a week and of a month.
 #[utoipa::path(get, path = "/api/wellness/summary", operation_id = "get_wellness_summary", tag = "wellness",
-    extensions(("x-role" = json!("staff"))), params(("leadId" = Uuid, Query)),
+    extensions(("x-role" = json!("staff"))), params(("leadId" = Uuid, Query, description = "The person.")),
     responses((status = 200, body = Summary)))]
 pub(crate) async fn get_wellness_summary(mut cx: Cx<ReadWellness>, query: QueryString) -> ApiResult {
     let lead = query.read(cx.zone(), |params| {

@@ -126,8 +126,9 @@ async fn serve(
         say(&banner::lines(&stack.app.config.public_base_url, &tenant, &signer.display().to_string()));
     }
     say(&format!(
-        "Wellspring listens on {}\nDATABASE_URL={}\nCtrl-C stops it.",
-        stack.app.config.public_base_url, database.owner_url
+        "{}\nDATABASE_URL={}\nCtrl-C stops it.",
+        banner::addresses(&stack.app.config.public_base_url),
+        database.owner_url
     ));
     tokio::signal::ctrl_c().await?;
     say("stopping");

@@ -9,6 +9,8 @@ use crate::{
     private::Private,
 };
 
+/// What the keys of the networks' hashes are derived for.
+const LABEL: &str = "session-address";
 /// Longest part of a `User-Agent` that is kept, in characters.
 const AGENT_CHARS: usize = 200;
 
@@ -31,14 +33,20 @@ impl Device {
             .get(header::USER_AGENT)
             .and_then(|value| value.to_str().ok())
             .map(|text| Private::new(text.chars().take(AGENT_CHARS).collect()));
-        let address_hash = keys.mac_keys("session-address")?.mac(network(address).as_bytes());
+        let address_hash = keys.mac_keys(LABEL)?.mac(network(address).as_bytes());
         Ok(Self { user_agent, address_hash })
     }
 }
 
+/// The hashes under which sessions may know a network, one for each key that is still listed.
+pub(super) fn network_hashes(keys: &SecretBoxKeys, address: IpAddr) -> Result<Vec<Vec<u8>>, CryptoError> {
+    let keys = keys.mac_keys(LABEL)?;
+    Ok(keys.macs(network(address).as_bytes()).map(|mac| mac.to_vec()).collect())
+}
+
 /// The network that one customer has: an IPv4 address, or the first 64 bits of an IPv6 address, within which anybody may
 /// pick addresses at will.
-pub(super) fn network(address: IpAddr) -> String {
+pub(crate) fn network(address: IpAddr) -> String {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.to_string(),
         IpAddr::V6(v6) => {

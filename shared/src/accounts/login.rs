@@ -80,7 +80,7 @@ pub async fn find_logins(tx: &mut SystemTx, email: &str) -> DbResult<Vec<Candida
     Ok(candidates.collect())
 }
 
-/// Begins a session, rewrites an old hash and forgives earlier failures, in one statement. `None` when the password was
+/// Begins a session, rewrites an old hash and forgives earlier failures (in Redis [`super::forgive`] does), in one statement. `None` when the password was
 /// changed or the user disabled since it was verified.
 ///
 /// # Errors
@@ -93,6 +93,7 @@ pub async fn sign_in(
     session: &NewSession,
     guard: &Guard,
 ) -> DbResult<Option<Account>> {
+    let ration = guard.ration();
     let account = query_account!(
         "with u as (
              update users set last_login_at = $3, password_hash = coalesce($4, password_hash)
@@ -104,6 +105,8 @@ pub async fn sign_in(
              select u.tenant_id, $6, u.id, $6, $7, u.session_version, $3, $3, $8, $9, $10, $3, $3 from u
          ), forgiven as (
              delete from throttles using u where kind = 'login_pair' and key_hash = $11
+         ), given_back as (
+             update rate_limits r set full_at = r.full_at - make_interval(secs => $13) from u where r.key = $12
          )",
         "from u",
         tx.tenant(),
@@ -117,6 +120,8 @@ pub async fn sign_in(
         session.device.user_agent.as_ref().map(|agent| agent.expose().as_str()),
         &session.device.address_hash[..],
         &guard.pair[..],
+        ration.key,
+        ration.seconds_a_token(),
     )
     .fetch_optional(tx.conn())
     .await?;

@@ -20,6 +20,7 @@ mod users;
 
 pub use api_keys::{ApiKey, IssuedKey, KeyFilter, KeyKind, NewKey, insert_key, list_keys, revoke_key};
 pub use device::Device;
+pub(crate) use device::network;
 pub use invites::{Invite, accept_invite, insert_invite};
 pub use login::{Candidate, NewSession, Proof, find_logins, sign_in};
 pub use passwords::{FAILURE_FLOOR, check_password, hash_password, refuse_weak};
@@ -32,7 +33,7 @@ pub use sessions::{
 pub use settings::{Limits, Preferences, QuietHours, Rounding};
 pub use signed_in::{Account, SignIn, jwks};
 pub use tenants::{Tenant, TenantPatch, find_tenant, update_tenant};
-pub use throttle::{Admission, Guard, Knock, admit, count_call, network_key, record_failure};
+pub use throttle::{Admission, Guard, Knock, admit, count_call, forgive, network_key, record_failure};
 pub use users::{
     EMAIL_TAKEN, NewUser, SelfPatch, User, UserFilter, UserPatch, UserStatus, find_user, insert_user,
     list_users, lock_user_and_owners, update_self, update_user,

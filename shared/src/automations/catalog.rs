@@ -4,7 +4,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::{action::Action, graph::MANUAL};
+use super::{
+    action::Action,
+    graph::{MANUAL, SCHEDULE},
+};
 use crate::events::EventKind;
 
 /// Everything that a definition may name.
@@ -58,13 +61,21 @@ pub fn catalog() -> Catalog {
         description: "Started by a colleague or through the API.".to_owned(),
         payload_schema: json!({"type": "object", "description": "The `payload` of the call."}),
     };
+    let schedule = TriggerEntry {
+        kind: SCHEDULE,
+        title: "By the clock".to_owned(),
+        description: "Every so often (`every`, an ISO 8601 duration of a minute or more, from publishing on) or at a time of day of the \
+                      business (`at`, on all `days` or some). With a `filter`, for each person for whom it holds; else once, about nobody."
+            .to_owned(),
+        payload_schema: json!({"type": "object", "properties": {"scheduledFor": {"type": "string", "format": "date-time"}}}),
+    };
     let actions = Action::catalog().into_iter().map(|(kind, title, description, schema)| ActionEntry {
         kind,
         title,
         description,
         config_schema: serde_json::to_value(schema).unwrap_or_default(),
     });
-    Catalog { triggers: events.chain([manual]).collect(), actions: actions.collect() }
+    Catalog { triggers: events.chain([schedule, manual]).collect(), actions: actions.collect() }
 }
 
 /// The title is made of the word: `lead.tagAdded` → `Lead tag added`.

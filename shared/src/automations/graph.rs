@@ -12,6 +12,9 @@ use utoipa::ToSchema;
 
 use super::{
     action::Action,
+    schedule::Schedule,
+    span::Span,
+    steps::{Day, LocalTime},
     validate::{self, GraphProblem},
 };
 use crate::{conditions::Condition, crypto::sha256, events::EventKind, http::locate_field};
@@ -20,6 +23,8 @@ use crate::{conditions::Condition, crypto::sha256, events::EventKind, http::loca
 pub const GRAPH_SCHEMA: i16 = 1;
 /// A trigger that only a person or the API pulls.
 pub const MANUAL: &str = "manual";
+/// A trigger that the clock pulls.
+pub const SCHEDULE: &str = "schedule";
 const MAX_STEPS: usize = 200;
 
 /// A definition as it was written.
@@ -56,9 +61,26 @@ pub struct Trigger {
     /// The type of the event, or `manual`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Only events for which this holds.
+    /// Only events for which this holds. `schedule`: a run for each person for whom it holds, else one that is about nobody.
     #[serde(default)]
     pub filter: Option<Condition>,
+    /// `schedule`: the distance of two slots, from publishing on.
+    #[serde(default)]
+    pub every: Option<Span>,
+    /// `schedule`: the time of day in the business's zone, `HH:MM`.
+    #[serde(default)]
+    pub at: Option<LocalTime>,
+    /// With `at`: only on these days, `mon` to `sun`.
+    #[serde(default)]
+    pub days: Vec<Day>,
+}
+
+impl Trigger {
+    /// When it pulls itself.
+    #[must_use]
+    pub fn schedule(&self) -> Schedule {
+        Schedule { every: self.every.clone(), at: self.at, days: self.days.clone() }
+    }
 }
 
 /// When a person may enter again.
@@ -177,7 +199,9 @@ impl Definition {
                 return None;
             }
         };
-        if trigger.kind != MANUAL && !EventKind::ALL.iter().any(|kind| kind.word() == trigger.kind) {
+        validate::check_schedule(&trigger, problems);
+        let by_itself = [MANUAL, SCHEDULE].contains(&trigger.kind.as_str());
+        if !by_itself && !EventKind::ALL.iter().any(|kind| kind.word() == trigger.kind) {
             let detail = format!("Nothing is known of an event `{}`; see the catalogue.", trigger.kind);
             problems.push(GraphProblem::at("/trigger/type", "unsupported_trigger", detail));
         }

@@ -9,6 +9,7 @@ mod model;
 mod publish;
 mod references;
 mod runs;
+pub mod schedule;
 pub mod settled;
 pub mod span;
 mod stats;
@@ -20,7 +21,7 @@ mod validate;
 
 pub use action::Action;
 pub use execute::{Execute, Executed, Skipped, execute};
-pub use graph::{Definition, GRAPH_SCHEMA, Graph, MANUAL, Reentry, ReentryMode, Step, Trigger};
+pub use graph::{Definition, GRAPH_SCHEMA, Graph, MANUAL, Reentry, ReentryMode, SCHEDULE, Step, Trigger};
 pub use model::{Automation, AutomationPatch, NewAutomation, Version};
 pub use publish::{PausePolicy, archive, pause, publish, resume, versions};
 pub use references::missing_references;

@@ -43,6 +43,14 @@ impl Span {
     }
 }
 
+impl Span {
+    /// Whether it is a matter of seconds.
+    #[must_use]
+    pub const fn is_shorter_than_a_minute(&self) -> bool {
+        self.months == 0 && self.days == 0 && self.seconds < 60
+    }
+}
+
 impl TryFrom<String> for Span {
     type Error = &'static str;
 

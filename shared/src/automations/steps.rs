@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, NaiveTime, Utc, Weekday};
+use chrono::{DateTime, Datelike, Days, NaiveTime, Utc, Weekday};
+use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -12,6 +13,7 @@ use super::span::Span;
 use crate::{
     conditions::Condition,
     messages::{Channel, Purpose},
+    time::resolve,
     values::{Line, Prose, Tag},
 };
 
@@ -178,6 +180,19 @@ pub struct Wait {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "String")]
 pub struct LocalTime(pub NaiveTime);
+
+impl LocalTime {
+    /// The next instant after `now` at which a clock in `zone` shows this time, on one of `days` if there are any.
+    #[must_use]
+    pub fn next(self, days: &[Day], now: DateTime<Utc>, zone: Tz) -> Option<DateTime<Utc>> {
+        let today = now.with_timezone(&zone).date_naive();
+        (0..=14).find_map(|ahead| {
+            let day = today.checked_add_days(Days::new(ahead))?;
+            let wanted = days.is_empty() || days.iter().any(|wanted| wanted.weekday() == day.weekday());
+            resolve(day.and_time(self.0), zone).filter(|at| wanted && *at > now)
+        })
+    }
+}
 
 impl TryFrom<String> for LocalTime {
     type Error = &'static str;

@@ -8,7 +8,8 @@ use utoipa::ToSchema;
 
 use super::{
     action::Action,
-    graph::{Graph, Step},
+    graph::{Graph, SCHEDULE, Step, Trigger},
+    span::Span,
     steps::{SendMessage, UpdateLead, Wait, Webhook},
     text,
 };
@@ -104,6 +105,29 @@ impl Findings<'_> {
         if given != 1 {
             self.refuse("", "required", format!("Exactly one of {fields} is expected."));
         }
+    }
+}
+
+/// What is wrong with the times of a trigger.
+pub(super) fn check_schedule(trigger: &Trigger, problems: &mut Vec<GraphProblem>) {
+    let mut refuse = |field: &str, code, detail: &'static str| {
+        problems.push(GraphProblem::at(format!("/trigger{field}"), code, detail));
+    };
+    let times = usize::from(trigger.every.is_some()) + usize::from(trigger.at.is_some());
+    if trigger.kind != SCHEDULE {
+        if times > 0 || !trigger.days.is_empty() {
+            refuse("", "unknown_field", "Only a `schedule` has `every`, `at` and `days`.");
+        }
+        return;
+    }
+    if times != 1 {
+        refuse("", "required", "Exactly one of every, at is expected.");
+    }
+    if !trigger.days.is_empty() && trigger.at.is_none() {
+        refuse("/days", "unknown_field", "Days belong to `at`.");
+    }
+    if trigger.every.as_ref().is_some_and(Span::is_shorter_than_a_minute) {
+        refuse("/every", "out_of_range", "A minute is the shortest distance.");
     }
 }
 

@@ -18,8 +18,8 @@ pub struct Law {
     pub sql: &'static str,
 }
 
-/// Tables without a tenant, on purpose. `login_index` is reached only by a definer function, `throttles` holds only keyed hashes,
-/// `_sqlx_migrations` is the migrator's. A macro, because every law's SQL is a constant.
+/// Tables without a tenant, on purpose. `login_index` is reached only by a definer function, `throttles` and
+/// `rate_limits` hold ids and hashes only, `_sqlx_migrations` is the migrator's. A macro, because every law's SQL is a constant.
 macro_rules! tenant_tables {
     ($rest:literal) => {
         concat!(
@@ -29,7 +29,7 @@ macro_rules! tenant_tables {
                        case when c.relname = 'tenants' then 'id' else 'tenant_id' end as tenant_column
                 from pg_class c
                 where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p')
-                  and c.relname not in ('login_index', 'throttles', '_sqlx_migrations')
+                  and c.relname not in ('login_index', 'throttles', 'rate_limits', '_sqlx_migrations')
             ) ",
             $rest
         )
@@ -173,7 +173,8 @@ pub const LAWS: &[Law] = &[
                   or (g.privilege_type <> 'SELECT' and (c.relname, a.attname) <> ('api_keys', 'last_used_at'))
                   -- The sweeper sees every tenant's queues, so it sees ids, states and times and nothing else.
                   or (pg_get_userbyid(g.grantee) = 'wellspring_sweeper' and a.attname not in (
-                      'tenant_id', 'id', 'status', 'state', 'wake_at', 'next_attempt_at', 'lease_until', 'settle_after', 'due_at')))",
+                      'tenant_id', 'id', 'automation_id', 'status', 'state', 'wake_at', 'tick_at', 'next_attempt_at', 'lease_until',
+                      'settle_after', 'snoozed_until', 'due_at')))",
     },
     Law {
         name: "owners",
@@ -206,7 +207,9 @@ pub const LAWS: &[Law] = &[
                   ('open_api_key', 'wellspring_lookup'), ('open_webhook_source', 'wellspring_lookup'), ('open_tenant', 'wellspring_lookup'),
                   ('open_refresh', 'wellspring_lookup'), ('open_one_time_token', 'wellspring_lookup'), ('find_logins', 'wellspring_lookup'),
                   ('search_leads', 'wellspring_lookup'), ('search_conversations', 'wellspring_lookup'),
-                  ('sweep_due', 'wellspring_sweeper'), ('sweep_segments', 'wellspring_sweeper'), ('sweep_tenants', 'wellspring_sweeper'),
+                  ('tenant_of_key', 'wellspring_lookup'), ('source_of_token', 'wellspring_lookup'), ('knows_network', 'wellspring_lookup'),
+                  ('sweep_due', 'wellspring_sweeper'), ('sweep_schedules', 'wellspring_sweeper'),
+                  ('sweep_tenants', 'wellspring_sweeper'), ('sweep_segments', 'wellspring_sweeper'), ('sweep_snoozed', 'wellspring_sweeper'),
                   ('ensure_cta_month', pg_get_userbyid((select relowner from pg_class where oid = to_regclass('public.cta_events')))))
               select p.oid::regprocedure::text from pg_proc p left join allowed a on a.name = p.proname
               where p.pronamespace = 'public'::regnamespace and p.prosecdef

@@ -19,6 +19,7 @@ mod migrations;
 mod open;
 mod system;
 mod tenant;
+mod toll;
 pub mod walls;
 
 pub use connection::Db;
@@ -26,7 +27,9 @@ pub use constraint::OnConstraint;
 pub use error::{DbError, DbResult};
 pub use migrations::{MigrateError, allow_login, migrate, pending};
 pub use open::{
-    KeyGrant, RefreshGrant, RefreshMatch, SessionGrant, SourceGrant, TenantSettings, TokenGrant, TokenUse,
+    KeyGrant, Opened, RefreshGrant, RefreshMatch, SessionGrant, SourceGrant, TenantSettings, TokenGrant,
+    TokenUse,
 };
 pub use system::{SystemReason, SystemTx};
 pub use tenant::TenantTx;
+pub(crate) use toll::{knows_network, take_unless_known, take_within};

@@ -3,15 +3,21 @@
 //! `begin` and the check of the credential travel as one batch of the simple protocol: one round trip. The check is a
 //! definer function that sets `app.tenant_id` for this transaction alone and answers what the request needs to know
 //! about the caller, so revoking a session or a key takes effect on the next request and costs nothing extra. Only
-//! UUIDs and hex digits are ever placed in the batch's text.
+//! UUIDs, hex digits and numbers are ever placed in the batch's text.
+//!
+//! A request's [`Toll`] is taken in the same batch, by a transaction of its own before the request's: counted whatever
+//! becomes of the request, and never locked while it is served.
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use sqlx::{Executor, Row, postgres::PgRow};
 use uuid::Uuid;
 
-use super::{Db, DbError, DbResult, TenantTx, connection::Lease};
-use crate::ids::TenantId;
+use super::{Db, DbError, DbResult, TenantTx, connection::Lease, toll};
+use crate::{
+    ids::TenantId,
+    limits::{Reading, Toll},
+};
 
 /// What every transaction knows about its tenant.
 #[derive(Clone, Debug)]
@@ -139,8 +145,16 @@ pub struct TokenGrant {
     pub expired: bool,
 }
 
+/// A transaction with what its credential grants, and what was counted on the way.
+pub struct Opened<G> {
+    /// `None` when the credential opens nothing.
+    pub granted: Option<(TenantTx, G)>,
+    /// What the counters say, when a toll was taken.
+    pub reading: Option<Reading>,
+}
+
 impl Db {
-    /// Opens a transaction for a session, or `None` when the session is over.
+    /// Opens a transaction for a session; nothing is granted when the session is over.
     ///
     /// # Errors
     /// When the database cannot be reached.
@@ -148,31 +162,36 @@ impl Db {
         &self,
         tenant: TenantId,
         session: Uuid,
-    ) -> DbResult<Option<(TenantTx, SessionGrant)>> {
+        toll: Option<&Toll>,
+    ) -> DbResult<Opened<SessionGrant>> {
         let batch = format!("begin; select * from open_session('{tenant}', '{session}')");
-        let Some((lease, row)) = self.open(&batch).await? else { return Ok(None) };
-        let grant = SessionGrant {
-            user_id: row.try_get("user_id")?,
-            role: row.try_get("role")?,
-            record_scope: row.try_get("record_scope")?,
-            authenticated_at: row.try_get("authenticated_at")?,
-        };
-        Ok(Some((TenantTx::new(lease, tenant, settings(&row)?), grant)))
+        self.open_at_a_toll(&batch, toll, |lease, row| {
+            let grant = SessionGrant {
+                user_id: row.try_get("user_id")?,
+                role: row.try_get("role")?,
+                record_scope: row.try_get("record_scope")?,
+                authenticated_at: row.try_get("authenticated_at")?,
+            };
+            Ok((TenantTx::new(lease, tenant, settings(&row)?), grant))
+        })
+        .await
     }
 
-    /// Opens a transaction for an API key by the SHA-256 of the key, or `None` when there is no live one.
+    /// Opens a transaction for an API key by the SHA-256 of the key; nothing is granted when there is no live one.
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn open_api_key(&self, hash: &[u8; 32]) -> DbResult<Option<(TenantTx, KeyGrant)>> {
+    pub async fn open_api_key(&self, hash: &[u8; 32], toll: Option<&Toll>) -> DbResult<Opened<KeyGrant>> {
         let batch = format!("begin; select * from open_api_key('\\x{}')", hex::encode(hash));
-        let Some((lease, row)) = self.open(&batch).await? else { return Ok(None) };
-        let grant = KeyGrant {
-            key_id: row.try_get("key_id")?,
-            kind: row.try_get("kind")?,
-            scopes: row.try_get("scopes")?,
-        };
-        Ok(Some((TenantTx::new(lease, tenant(&row)?, settings(&row)?), grant)))
+        self.open_at_a_toll(&batch, toll, |lease, row| {
+            let grant = KeyGrant {
+                key_id: row.try_get("key_id")?,
+                kind: row.try_get("kind")?,
+                scopes: row.try_get("scopes")?,
+            };
+            Ok((TenantTx::new(lease, tenant(&row)?, settings(&row)?), grant))
+        })
+        .await
     }
 
     /// Opens a transaction for the source behind a webhook URL, by the SHA-256 of its token.
@@ -183,19 +202,22 @@ impl Db {
         &self,
         provider: crate::webhooks::Provider,
         token_hash: &[u8; 32],
-    ) -> DbResult<Option<(TenantTx, SourceGrant)>> {
+        toll: Option<&Toll>,
+    ) -> DbResult<Opened<SourceGrant>> {
         let batch = format!(
             "begin; select * from open_webhook_source('{provider}', '\\x{}')",
             hex::encode(token_hash)
         );
-        let Some((lease, row)) = self.open(&batch).await? else { return Ok(None) };
-        let grant = SourceGrant {
-            source_id: row.try_get("source_id")?,
-            secret_sealed: row.try_get("secret_sealed")?,
-            previous_secret_sealed: row.try_get("previous_secret_sealed")?,
-            settings: row.try_get("settings")?,
-        };
-        Ok(Some((TenantTx::new(lease, tenant(&row)?, settings(&row)?), grant)))
+        self.open_at_a_toll(&batch, toll, |lease, row| {
+            let grant = SourceGrant {
+                source_id: row.try_get("source_id")?,
+                secret_sealed: row.try_get("secret_sealed")?,
+                previous_secret_sealed: row.try_get("previous_secret_sealed")?,
+                settings: row.try_get("settings")?,
+            };
+            Ok((TenantTx::new(lease, tenant(&row)?, settings(&row)?), grant))
+        })
+        .await
     }
 
     /// Opens a transaction for the session behind a refresh token, by the token's SHA-256. A token that is no longer
@@ -267,19 +289,45 @@ impl Db {
         }
     }
 
-    /// Runs a batch that begins a transaction; a connection found dead is replaced once, as nothing has happened yet.
+    /// Runs a batch that begins a transaction, with the toll's statement and its commit in front.
+    async fn open_at_a_toll<G>(
+        &self,
+        batch: &str,
+        toll: Option<&Toll>,
+        grant: impl FnOnce(Lease, PgRow) -> DbResult<(TenantTx, G)>,
+    ) -> DbResult<Opened<G>> {
+        let Some(toll) = toll else {
+            let opened = self.open(batch).await?;
+            let granted = opened.map(|(lease, row)| grant(lease, row)).transpose()?;
+            return Ok(Opened { granted, reading: None });
+        };
+        let (lease, mut rows) = self.begin(&format!("begin; {}; commit; {batch}", toll.sql())).await?;
+        let reading = rows.first().and_then(|row| toll::reading(toll.class(), row));
+        // The toll's row comes first, if the credential is known at all.
+        let own = rows.split_off(usize::from(reading.is_some())).pop();
+        let granted = own.map(|row| grant(lease, row)).transpose()?;
+        Ok(Opened { granted, reading })
+    }
+
+    /// Runs a batch that begins a transaction and answers one row or none.
     async fn open(&self, batch: &str) -> DbResult<Option<(Lease, PgRow)>> {
+        let (lease, mut rows) = self.begin(batch).await?;
+        Ok(rows.pop().map(|row| (lease, row)))
+    }
+
+    /// A connection found dead is replaced once, as nothing has happened yet.
+    async fn begin(&self, batch: &str) -> DbResult<(Lease, Vec<PgRow>)> {
         let mut lease = self.lease().await?;
         lease.mark_in_transaction(true);
-        let row = match fetch(&mut lease, batch).await {
-            Ok(row) => row,
+        let rows = match fetch(&mut lease, batch).await {
+            Ok(rows) => rows,
             Err(error) => {
                 lease = self.replace(lease, error).await?;
                 lease.mark_in_transaction(true);
                 fetch(&mut lease, batch).await?
             }
         };
-        Ok(row.map(|row| (lease, row)))
+        Ok((lease, rows))
     }
 
     /// A fresh connection in place of one that was lost, or the error when it was not lost.
@@ -288,9 +336,8 @@ impl Db {
     }
 }
 
-async fn fetch(lease: &mut Lease, batch: &str) -> DbResult<Option<PgRow>> {
-    let mut rows = lease.conn().fetch_all(sqlx::raw_sql(batch)).await?;
-    Ok(rows.pop())
+async fn fetch(lease: &mut Lease, batch: &str) -> DbResult<Vec<PgRow>> {
+    Ok(lease.conn().fetch_all(sqlx::raw_sql(batch)).await?)
 }
 
 fn tenant(row: &PgRow) -> DbResult<TenantId> {

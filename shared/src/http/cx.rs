@@ -16,7 +16,7 @@ use chrono_tz::Tz;
 use http::{Method, StatusCode, header, request::Parts};
 use uuid::Uuid;
 
-use super::{Problem, RawBody, idempotency::Claim, law::Witness};
+use super::{Meter, Problem, RawBody, idempotency::Claim};
 use crate::{
     app::App,
     auth::{Permission, RecordScope, Role, Scope, role::any_allows},
@@ -191,9 +191,7 @@ impl<P: Permission> Cx<P> {
         now: DateTime<Utc>,
         OpenCx { mut tx, actor }: OpenCx,
     ) -> Result<Self, Refusal> {
-        if let Some(witness) = parts.extensions.get::<Witness>() {
-            witness.saw(tx.tenant_id());
-        }
+        Meter::of(parts)?.saw(tx.tenant_id());
         actor.authorise::<P>()?;
         if tx.settings().suspended && parts.method != Method::GET && !P::WHEN_SUSPENDED {
             return Err(Refusal::Problem(suspended()));
@@ -236,9 +234,9 @@ fn claim_key(parts: &Parts) -> Result<Option<(String, String)>, Problem> {
 pub(super) async fn authenticate(parts: &Parts, app: &App, now: DateTime<Utc>) -> Result<OpenCx, Problem> {
     let token = bearer(parts).ok_or_else(Problem::unauthorized)?;
     if token.starts_with("wsk_") || token.starts_with("wpk_") {
-        by_key(token, app).await
+        by_key(token, parts, app).await
     } else {
-        by_token(token, app, now).await
+        by_token(token, parts, app, now).await
     }
 }
 
@@ -249,15 +247,15 @@ pub(super) fn bearer(parts: &Parts) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-async fn by_token(token: &str, app: &App, now: DateTime<Utc>) -> Result<OpenCx, Problem> {
+async fn by_token(token: &str, parts: &Parts, app: &App, now: DateTime<Utc>) -> Result<OpenCx, Problem> {
     let keys = app.token_keys().ok_or_else(Problem::internal)?;
     let claims = keys.verify(token.as_bytes(), now).map_err(|refusal| {
         tracing::debug!(%refusal, "access token refused");
         Problem::unauthorized()
     })?;
-    let (tx, grant) = app
-        .db
-        .open_session(TenantId::new(claims.tenant_id), claims.session_id)
+    let tenant = TenantId::new(claims.tenant_id);
+    let (tx, grant) = Meter::of(parts)?
+        .open_session(app, tenant, claims.session_id, claims.user_id)
         .await?
         .ok_or_else(Problem::unauthorized)?;
     if grant.user_id != claims.user_id {
@@ -273,9 +271,8 @@ async fn by_token(token: &str, app: &App, now: DateTime<Utc>) -> Result<OpenCx, 
     Ok(OpenCx { tx, actor })
 }
 
-async fn by_key(key: &str, app: &App) -> Result<OpenCx, Problem> {
-    let hash = crate::crypto::sha256(key.as_bytes());
-    let (tx, grant) = app.db.open_api_key(&hash).await?.ok_or_else(Problem::unauthorized)?;
+async fn by_key(key: &str, parts: &Parts, app: &App) -> Result<OpenCx, Problem> {
+    let (tx, grant) = Meter::of(parts)?.open_key(app, key).await?.ok_or_else(Problem::unauthorized)?;
     if grant.kind != "secret" {
         return Err(Problem::new(
             StatusCode::FORBIDDEN,

@@ -28,7 +28,8 @@ impl IfMatch {
     }
 }
 
-fn stale(current: &HeaderValue) -> Problem {
+/// 412 with the current tag.
+pub(super) fn stale(current: &HeaderValue) -> Problem {
     let problem = Problem::new(
         StatusCode::PRECONDITION_FAILED,
         "stale_version",

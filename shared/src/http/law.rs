@@ -1,12 +1,11 @@
 //! The outermost layer of every function.
 //!
-//! It gives the request an id, bounds and reads the body, catches a panic, rolls back what the handler left open,
+//! It gives the request an id and a meter, bounds and reads the body, catches a panic, rolls back what the handler left open,
 //! renders problems, answers conditional reads and writes one log line.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
     panic::AssertUnwindSafe,
-    sync::{Arc, OnceLock},
     time::Instant,
 };
 
@@ -21,8 +20,8 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use lambda_http::request::RequestContext;
 
-use super::{Problem, RawBody, etag};
-use crate::{app::App, ids::TenantId, logging};
+use super::{Problem, RawBody, etag, meter::Meter};
+use crate::{app::App, limits::Class, logging};
 
 /// The most bytes that a body may have.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -35,17 +34,6 @@ pub struct RequestId(pub String);
 #[derive(Clone, Copy, Debug)]
 pub struct ClientIp(pub IpAddr);
 
-/// Learns the tenant while the request is served, for the log line.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Witness(Arc<OnceLock<TenantId>>);
-
-impl Witness {
-    pub(super) fn saw(&self, tenant: TenantId) {
-        // A second authentication in the same request would be for the same tenant.
-        let _ = self.0.set(tenant);
-    }
-}
-
 /// Upholds the law around `next`.
 pub(super) async fn uphold(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -56,13 +44,17 @@ pub(super) async fn uphold(State(app): State<App>, mut request: Request, next: N
         .get::<MatchedPath>()
         .map_or_else(|| "unknown".to_owned(), |p| p.as_str().to_owned());
     let if_none_match = request.headers().get(header::IF_NONE_MATCH).cloned();
-    let witness = Witness::default();
     let address = client_ip(&request);
+    let meter = Meter::new(Class::of(&method, &route, request.uri().path()), address);
     request.extensions_mut().insert(RequestId(request_id.clone()));
-    request.extensions_mut().insert(witness.clone());
+    request.extensions_mut().insert(meter.clone());
     request.extensions_mut().insert(address);
 
-    let mut response = match read_body(&mut request).await {
+    let admitted = match meter.count_visitor(&app).await {
+        Ok(()) => read_body(&mut request).await,
+        Err(problem) => Err(problem),
+    };
+    let mut response = match admitted {
         Ok(()) => AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!(request_id, route, "handler panicked");
             Problem::internal().into_response()
@@ -80,13 +72,16 @@ pub(super) async fn uphold(State(app): State<App>, mut request: Request, next: N
         response = strip_body(response);
     }
     finish_headers(&mut response, &request_id);
+    if let Some(reading) = meter.reading() {
+        reading.write(response.headers_mut());
+    }
     logging::request_line(&logging::RequestLine {
         method: method.as_str(),
         route: &route,
         status: response.status().as_u16(),
         duration: started.elapsed(),
         request_id: &request_id,
-        tenant: witness.0.get().copied(),
+        tenant: meter.tenant(),
     });
     response
 }

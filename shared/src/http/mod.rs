@@ -4,6 +4,7 @@
 //! * [`Valid`] parses a body into domain values or answers with the pointer of what is wrong.
 //! * [`QueryString`] reads filters, sort, limit and cursor in the one grammar of all lists.
 //! * [`Problem`] is the one shape of errors (RFC 9457).
+//! * [`Meter`] counts the request against the caller's and the business's quota.
 //! * [`service`] puts the outermost layer around a function's routes: request id, body limit, rollback of abandoned
 //!   transactions, rendering of problems, conditional answers, one log line.
 
@@ -14,6 +15,7 @@ mod cx;
 mod etag;
 mod idempotency;
 mod law;
+mod meter;
 pub mod openapi;
 mod page;
 mod params;
@@ -30,6 +32,7 @@ pub use common::DOCUMENT;
 pub use cx::{Actor, ApiResult, Cx, OpenCx};
 pub use etag::IfMatch;
 pub use law::{ClientIp, RequestId};
+pub use meter::Meter;
 pub use page::{Keyset, KeysetValue, Page, PageParams, PageRequest, SortField, SortKind};
 pub use params::{FromQuery, ListQuery, Params, QueryString};
 pub use patch::Patch;

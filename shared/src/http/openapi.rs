@@ -5,6 +5,10 @@
     reason = "indexing a JSON value never panics here: a missing member of an object reads as null and is made when written"
 )]
 
+mod errors;
+mod examples;
+mod prose;
+
 use serde_json::{Value, json};
 use utoipa::openapi::OpenApi;
 
@@ -21,7 +25,6 @@ pub fn document(functions: Vec<Api>) -> Result<Value, serde_json::Error> {
     document["info"] = json!({
         "title": "Wellspring",
         "version": env!("CARGO_PKG_VERSION"),
-        "description": "CRM, messaging, automation, finance, point of sale and wellness for gyms, studios, spas, coaches and clinics.",
         "license": {"name": "AGPL-3.0-only", "identifier": "AGPL-3.0-only"},
     });
     add_components(&mut document)?;
@@ -32,7 +35,27 @@ pub fn document(functions: Vec<Api>) -> Result<Value, serde_json::Error> {
             }
         }
     }
+    prose::complete(&mut document);
+    inline_plain_text(&mut document);
     Ok(document)
+}
+
+/// A parsed text (an address, a name) is plain text on the wire: its type is said where it stands and is no shape with a name.
+fn inline_plain_text(node: &mut Value) {
+    match node {
+        Value::Object(members) => {
+            if members.get("$ref").is_some_and(|name| name == "#/components/schemas/String") {
+                members.remove("$ref");
+                members.insert("type".to_owned(), json!("string"));
+            }
+            if let Some(Value::Object(schemas)) = members.get_mut("schemas") {
+                schemas.remove("String");
+            }
+            members.values_mut().for_each(inline_plain_text);
+        }
+        Value::Array(items) => items.iter_mut().for_each(inline_plain_text),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 fn add_components(document: &mut Value) -> Result<(), serde_json::Error> {
@@ -56,6 +79,18 @@ fn add_components(document: &mut Value) -> Result<(), serde_json::Error> {
     Ok(())
 }
 
+/// Operations that change a resource without regard to its version: what they do cannot overwrite another change.
+const WITHOUT_VERSION: [&str; 5] =
+    ["cancel_message", "delete_api_key", "delete_identity", "delete_session", "reschedule_message"];
+
+/// Every other PATCH and DELETE compares the version, as the law says. A few name the header themselves.
+fn takes_if_match(method: &str, operation: &mut Value) -> bool {
+    let id = operation["operationId"].as_str().unwrap_or_default();
+    matches!(method, "patch" | "delete")
+        && !WITHOUT_VERSION.contains(&id)
+        && parameters(operation).iter().all(|parameter| parameter["name"] != "If-Match")
+}
+
 fn complete(method: &str, operation: &mut Value) {
     let role = operation["x-role"].as_str().unwrap_or("undeclared").to_owned();
     if !operation["responses"].is_object() {
@@ -64,6 +99,11 @@ fn complete(method: &str, operation: &mut Value) {
     operation["responses"]["default"] = json!({"$ref": "#/components/responses/Problem"});
     for parameter in parameters(operation) {
         tidy_query_parameter(parameter);
+    }
+    if takes_if_match(method, operation) {
+        parameters(operation).push(
+            json!({"name": "If-Match", "in": "header", "required": false, "schema": {"type": "string"}}),
+        );
     }
     if role != "public" {
         operation["security"] = json!([{"bearer": []}]);

@@ -9,14 +9,14 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header, request::Parts};
 
 use super::{
-    Actor, ApiResult, Cx, OpenCx, Problem,
+    Actor, ApiResult, Cx, Meter, OpenCx, Problem,
     cx::{Refusal, authenticate, bearer},
 };
 use crate::{
     app::App,
     auth::{Access, Scope, Surface, WriteAnalytics},
     clock,
-    crypto::{TokenKind, sha256},
+    crypto::TokenKind,
 };
 
 /// A request of a page, a user or a program, with its open transaction.
@@ -47,7 +47,7 @@ impl FromRequestParts<App> for SiteCx {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
         let now = clock::now();
         let (open, by_site_key) = match site_key(parts) {
-            Some(key) => (open(key.as_ref(), app).await?, true),
+            Some(key) => (open(key.as_ref(), parts, app).await?, true),
             None => (authenticate(parts, app, now).await?, false),
         };
         Ok(Self { cx: Cx::admit(parts, app, now, open).await?, by_site_key })
@@ -67,9 +67,8 @@ fn site_key(parts: &Parts) -> Option<String> {
 }
 
 /// Opens the tenant of a site key. The kind of the key is its permission; it needs no scope.
-async fn open(key: &str, app: &App) -> Result<OpenCx, Problem> {
-    let (tx, grant) =
-        app.db.open_api_key(&sha256(key.as_bytes())).await?.ok_or_else(Problem::unauthorized)?;
+async fn open(key: &str, parts: &Parts, app: &App) -> Result<OpenCx, Problem> {
+    let (tx, grant) = Meter::of(parts)?.open_site_key(app, key).await?.ok_or_else(Problem::unauthorized)?;
     if grant.kind != "site" {
         return Err(Problem::unauthorized());
     }

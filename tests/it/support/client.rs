@@ -10,6 +10,21 @@ use serde_json::Value;
 
 use super::stack;
 
+/// What every page may read (<https://fetch.spec.whatwg.org/#cors-safelisted-response-header-name>).
+const READABLE: [&str; 7] = [
+    "cache-control",
+    "content-language",
+    "content-length",
+    "content-type",
+    "expires",
+    "last-modified",
+    "pragma",
+];
+
+/// What is for browsers and proxies, not for callers.
+const PLUMBING: [&str; 6] =
+    ["allow", "date", "transfer-encoding", "vary", "www-authenticate", "x-content-type-options"];
+
 /// Somebody with or without a token.
 #[derive(Clone)]
 pub struct Client {
@@ -37,25 +52,21 @@ impl Client {
 
     /// Somebody without a token at another loopback address: what is counted per address is counted apart.
     pub fn at(address: Ipv4Addr) -> Self {
-        Self::between(address, &stack().base)
-    }
-
-    /// Somebody without a token at another stack than the common one.
-    pub fn of(base: &str) -> Self {
-        Self::between(Ipv4Addr::LOCALHOST, base)
-    }
-
-    fn between(address: Ipv4Addr, base: &str) -> Self {
         // The client is built without a TLS stack of its own; nothing here speaks TLS, but it asks for one. A second
         // call finds it installed.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = reqwest::Client::builder().no_proxy().local_address(IpAddr::V4(address));
-        Self { http: builder.build().expect("a client is made"), base: base.to_owned(), token: None }
+        Self { http: builder.build().expect("a client is made"), base: stack().base.clone(), token: None }
     }
 
     /// The same with a token.
     pub fn with_token(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// The same before another stack.
+    pub fn on(&self, base: &str) -> Self {
+        Self { base: base.to_owned(), ..self.clone() }
     }
 
     /// A request that a test completes itself; [`Client::send`] sends it.
@@ -73,6 +84,11 @@ impl Client {
         let line = format!("{} {}", request.method(), request.url());
         let response = self.http.execute(request).await.expect("the stack answers");
         let (status, headers) = (response.status(), response.headers().clone());
+        let hidden = hidden_from_pages(&headers);
+        assert!(
+            hidden.is_empty(),
+            "{line}: pages of other origins cannot read {hidden:?}. Add them to the exposed headers in shared/src/http/service.rs"
+        );
         Answer { status, headers, text: response.text().await.expect("the body arrives"), request: line }
     }
 
@@ -95,6 +111,17 @@ impl Client {
     pub async fn delete(&self, path: &str) -> Answer {
         self.send(self.request(Method::DELETE, path)).await
     }
+}
+
+/// Headers that say something to a caller and are kept from pages of other origins, on answers that such pages may read at all.
+fn hidden_from_pages(headers: &HeaderMap) -> Vec<String> {
+    let Some(exposed) = headers.get("access-control-expose-headers") else { return Vec::new() };
+    let exposed: Vec<&str> = exposed.to_str().expect("names are ASCII").split(',').map(str::trim).collect();
+    let says_something = |name: &&str| {
+        !READABLE.contains(name) && !PLUMBING.contains(name) && !name.starts_with("access-control-")
+    };
+    let names = headers.keys().map(http::HeaderName::as_str);
+    names.filter(says_something).filter(|name| !exposed.contains(name)).map(str::to_owned).collect()
 }
 
 impl Answer {

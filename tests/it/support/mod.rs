@@ -1,6 +1,8 @@
 //! The harness: one stack for all tests, a tenant for each.
 
+pub mod browser;
 mod client;
+mod redis;
 pub mod tenant;
 mod wait;
 
@@ -15,6 +17,7 @@ use std::{
 pub use client::{Answer, Client};
 use local::{Options, Stack, settings};
 use private_postgres::{Cluster, DATABASE, Durability};
+pub use redis::Redis;
 pub use tenant::Tenant;
 pub use wait::eventually;
 
@@ -52,7 +55,7 @@ impl Running {
     pub fn serve(&self, database: &str) -> Client {
         let mut values = self.values.clone();
         values.insert("DATABASE_URL".to_owned(), self.app_url_of(database));
-        Client::of(&serve(self.cluster.owner_url(database), values))
+        Client::anonymous().on(&serve(self.cluster.owner_url(database), values))
     }
 
     /// Runs SQL as the schema's owner.

@@ -7,7 +7,7 @@ use super::{Template, example_drift};
 const TEMPLATE: &str = include_str!("../../../template.yaml");
 const EXAMPLE: &str = include_str!("../../../.env.example");
 
-const VARIABLES: [&str; 22] = [
+const VARIABLES: [&str; 24] = [
     "APP_ENV",
     "PORT",
     "DATABASE_URL",
@@ -18,6 +18,8 @@ const VARIABLES: [&str; 22] = [
     "CORS_ORIGINS",
     "ALLOW_PRIVATE_TARGETS",
     "LOG_LEVEL",
+    "REDIS_URL",
+    "RATE_LIMITS",
     "SQS_RECEIPTS_URL",
     "SQS_RUNS_URL",
     "SQS_MESSAGES_URL",
@@ -64,6 +66,14 @@ fn one(found: &[String], fragment: &str) {
     assert!(
         found.len() == 1 && found[0].contains(fragment),
         "expected one sentence with {fragment:?}, got {found:#?}"
+    );
+}
+
+#[test]
+fn the_gateway_leaves_cors_to_the_application() {
+    assert!(
+        !TEMPLATE.contains("CorsConfiguration"),
+        "a gateway with CORS settings answers preflights itself and overwrites the headers of shared/src/http/service.rs"
     );
 }
 

@@ -1,9 +1,9 @@
 //! When a wait ends.
 
-use chrono::{DateTime, Datelike, Days, Utc};
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
-use crate::{automations::steps::Wait, time::resolve};
+use crate::automations::steps::Wait;
 
 /// The end of a wait for a time. `None` when the calendar has no such time.
 #[must_use]
@@ -12,13 +12,7 @@ pub(super) fn wake_at(wait: &Wait, now: DateTime<Utc>, zone: Tz) -> Option<DateT
         return span.after(now, zone);
     }
     if let Some(local) = wait.until_local {
-        let today = now.with_timezone(&zone).date_naive();
-        return (0..=14).find_map(|ahead| {
-            let day = today.checked_add_days(Days::new(ahead))?;
-            let wanted =
-                wait.days.is_empty() || wait.days.iter().any(|wanted| wanted.weekday() == day.weekday());
-            resolve(day.and_time(local.0), zone).filter(|at| wanted && *at > now)
-        });
+        return local.next(&wait.days, now, zone);
     }
     wait.until
 }

@@ -89,3 +89,30 @@ fn what_nothing_leads_to_and_circles_without_rest_are_found() {
     let rests = json!([{"id": "a", "type": "addTags", "tags": ["x"]}, {"id": "b", "type": "wait", "for": "P1D", "next": "a"}]);
     assert_eq!(problems(rests), vec![]);
 }
+
+#[test]
+fn the_times_of_a_schedule_are_exactly_one_and_no_other_trigger_has_any() {
+    let found = |trigger: Value| {
+        let definition = Definition {
+            trigger,
+            steps: vec![json!({"id": "end", "type": "exit"})],
+            ..Definition::default()
+        };
+        let found = definition.graph().err().unwrap_or_default();
+        found.into_iter().map(|problem| (problem.pointer, problem.code.into_owned())).collect::<Vec<_>>()
+    };
+    assert_eq!(found(json!({"type": "schedule", "at": "09:00", "days": ["mon"]})), vec![]);
+    assert_eq!(found(json!({"type": "schedule", "every": "P1W"})), vec![]);
+    assert_eq!(found(json!({"type": "schedule"})), one("/trigger", "required"));
+    assert_eq!(
+        found(json!({"type": "schedule", "every": "PT1H", "at": "09:00"})),
+        one("/trigger", "required")
+    );
+    assert_eq!(found(json!({"type": "schedule", "every": "PT59S"})), one("/trigger/every", "out_of_range"));
+    assert_eq!(
+        found(json!({"type": "schedule", "every": "P1D", "days": ["mon"]})),
+        one("/trigger/days", "unknown_field")
+    );
+    assert_eq!(found(json!({"type": "schedule", "at": "9 o'clock"})), one("/trigger/at", "invalid_time"));
+    assert_eq!(found(json!({"type": "lead.created", "every": "PT1H"})), one("/trigger", "unknown_field"));
+}

@@ -23,9 +23,10 @@ pub(crate) async fn may_post(app: &App, path: &str, origin: &HeaderValue, prefli
     let (Some(token), Ok(origin)) = (OpaqueToken::parse(TokenKind::Webhook, token), origin.to_str()) else {
         return false;
     };
-    let allowed = match app.db.open_webhook_source(Provider::Forms, &token.hash()).await {
-        Ok(Some((_tx, grant))) => verify::forms::origin_allowed(&grant.settings, origin),
-        Ok(None) => false,
+    let allowed = match app.db.open_webhook_source(Provider::Forms, &token.hash(), None).await {
+        Ok(opened) => {
+            opened.granted.is_some_and(|(_tx, grant)| verify::forms::origin_allowed(&grant.settings, origin))
+        }
         Err(error) => {
             tracing::error!(%error, "the origins of a form cannot be read");
             false

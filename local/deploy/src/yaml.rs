@@ -3,15 +3,21 @@
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Number, Value};
 
-use super::TemplateError;
+/// The text is not YAML, or not the kind that CloudFormation takes.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct YamlError(String);
 
 /// Reads one YAML document; `!Ref X` becomes `{"Ref": "X"}` and `!GetAtt A.B` becomes `{"Fn::GetAtt": "A.B"}`, as in the long form.
-pub(super) fn read(text: &str) -> Result<Value, TemplateError> {
-    let documents = Yaml::load_from_str(text).map_err(|error| TemplateError::Syntax(error.to_string()))?;
-    documents.first().map_or_else(|| Err(TemplateError::Syntax("the file is empty".into())), json)
+///
+/// # Errors
+/// When the text is something else.
+pub fn read(text: &str) -> Result<Value, YamlError> {
+    let documents = Yaml::load_from_str(text).map_err(|error| YamlError(error.to_string()))?;
+    documents.first().map_or_else(|| Err(YamlError("the file is empty".into())), json)
 }
 
-fn json(node: &Yaml) -> Result<Value, TemplateError> {
+fn json(node: &Yaml) -> Result<Value, YamlError> {
     Ok(match node {
         Yaml::Value(scalar) => value(scalar),
         Yaml::Sequence(items) => Value::Array(items.iter().map(json).collect::<Result<_, _>>()?),
@@ -19,7 +25,7 @@ fn json(node: &Yaml) -> Result<Value, TemplateError> {
             entries
                 .iter()
                 .map(|(key, value)| Ok((name(key)?, json(value)?)))
-                .collect::<Result<_, TemplateError>>()?,
+                .collect::<Result<_, YamlError>>()?,
         ),
         Yaml::Tagged(tag, inner) => {
             let key = match tag.suffix.as_str() {
@@ -29,13 +35,13 @@ fn json(node: &Yaml) -> Result<Value, TemplateError> {
             Value::Object(Map::from_iter([(key, json(inner)?)]))
         }
         Yaml::Representation(..) | Yaml::Alias(_) | Yaml::BadValue => {
-            return Err(TemplateError::Syntax(format!("CloudFormation does not know this YAML: {node:?}")));
+            return Err(YamlError(format!("CloudFormation does not know this YAML: {node:?}")));
         }
     })
 }
 
-fn name(key: &Yaml) -> Result<String, TemplateError> {
-    key.as_str().map(str::to_owned).ok_or_else(|| TemplateError::Syntax(format!("a key is no text: {key:?}")))
+fn name(key: &Yaml) -> Result<String, YamlError> {
+    key.as_str().map(str::to_owned).ok_or_else(|| YamlError(format!("a key is no text: {key:?}")))
 }
 
 fn value(scalar: &Scalar) -> Value {

@@ -1,0 +1,150 @@
+//! The request's meter: which class it is of, and what the counters said.
+//!
+//! The outermost layer reads the class from the route, so no handler can forget it. Calls of nobody in particular are
+//! counted there, by their network. All others are counted by whatever opens their tenant, in the same round trip, and
+//! the layer writes what was read into the answer's headers, refused or not.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+
+use super::{Problem, law::ClientIp};
+use crate::{
+    app::App,
+    crypto::sha256,
+    db::{DbResult, KeyGrant, Opened, SessionGrant, SourceGrant, TenantTx},
+    ids::TenantId,
+    limits::{Caller, Class, Reading, Toll, Whole},
+    webhooks::Provider,
+};
+
+/// Counts a request, and remembers what the log line and the headers say of it.
+#[derive(Clone)]
+pub struct Meter {
+    class: Option<Class>,
+    address: ClientIp,
+    tenant: Arc<OnceLock<TenantId>>,
+    reading: Arc<OnceLock<Reading>>,
+}
+
+impl Meter {
+    pub(super) fn new(class: Option<Class>, address: ClientIp) -> Self {
+        Self { class, address, tenant: Arc::default(), reading: Arc::default() }
+    }
+
+    pub(super) fn saw(&self, tenant: TenantId) {
+        // A second authentication in the same request would be for the same tenant.
+        let _ = self.tenant.set(tenant);
+    }
+
+    pub(super) fn tenant(&self) -> Option<TenantId> {
+        self.tenant.get().copied()
+    }
+
+    pub(super) fn reading(&self) -> Option<&Reading> {
+        self.reading.get()
+    }
+
+    /// Counts a call that no credential opens.
+    pub(super) async fn count_visitor(&self, app: &App) -> Result<(), Problem> {
+        match self.class {
+            Some(class @ Class::Door) => {
+                self.note(app.limits.take_of_network(&app.db, class, self.address.0).await?)
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Opens the tenant of a session.
+    pub(super) async fn open_session(
+        &self,
+        app: &App,
+        tenant: TenantId,
+        session: uuid::Uuid,
+        user: uuid::Uuid,
+    ) -> Result<Option<(TenantTx, SessionGrant)>, Problem> {
+        let toll = self.toll(app, Caller::User(user), Whole::Tenant(tenant));
+        self.open(app, toll, async |toll| app.db.open_session(tenant, session, toll).await).await
+    }
+
+    /// Opens the tenant of a secret API key.
+    pub(super) async fn open_key(
+        &self,
+        app: &App,
+        key: &str,
+    ) -> Result<Option<(TenantTx, KeyGrant)>, Problem> {
+        let hash = sha256(key.as_bytes());
+        let toll = self.toll(app, Caller::Key(hash), Whole::OfKey(hash));
+        self.open(app, toll, async |toll| app.db.open_api_key(&hash, toll).await).await
+    }
+
+    /// Opens the tenant of a site key, which any visitor of a page has.
+    pub(super) async fn open_site_key(
+        &self,
+        app: &App,
+        key: &str,
+    ) -> Result<Option<(TenantTx, KeyGrant)>, Problem> {
+        let hash = sha256(key.as_bytes());
+        let toll = self.toll(app, Caller::Visitor(hash, self.address.0), Whole::OfKey(hash));
+        self.open(app, toll, async |toll| app.db.open_api_key(&hash, toll).await).await
+    }
+
+    /// Opens the tenant of a webhook source, by the SHA-256 of its token.
+    ///
+    /// # Errors
+    /// 429 when its senders have used up their calls, 503 without a database.
+    pub async fn open_source(
+        &self,
+        app: &App,
+        provider: Provider,
+        token_hash: &[u8; 32],
+    ) -> Result<Option<(TenantTx, SourceGrant)>, Problem> {
+        let sender = Caller::Visitor(*token_hash, self.address.0);
+        let toll = self.toll(app, sender, Whole::Source(provider, *token_hash));
+        self.open(app, toll, async |toll| app.db.open_webhook_source(provider, token_hash, toll).await).await
+    }
+
+    fn toll(&self, app: &App, caller: Caller, whole: Whole) -> Option<Toll> {
+        // A visitor's call was counted before; signing out is one that may also carry a token.
+        let class = self.class.filter(|class| *class != Class::Door)?;
+        Some(app.limits.toll(class, caller, whole))
+    }
+
+    /// The database takes the toll while it opens; Redis when the tenant is known.
+    async fn open<G>(
+        &self,
+        app: &App,
+        toll: Option<Toll>,
+        open: impl AsyncFnOnce(Option<&Toll>) -> DbResult<Opened<G>>,
+    ) -> Result<Option<(TenantTx, G)>, Problem> {
+        let by_redis = app.limits.redis().is_some();
+        let Opened { mut granted, reading } = open(toll.as_ref().filter(|_| !by_redis)).await?;
+        let reading = match (&toll, &mut granted) {
+            (Some(toll), Some((tx, _))) if by_redis => app.limits.take_later(tx, toll).await?,
+            _ => reading,
+        };
+        reading.map_or(Ok(()), |reading| self.note(reading))?;
+        Ok(granted)
+    }
+
+    fn note(&self, reading: Reading) -> Result<(), Problem> {
+        let _ = self.reading.set(reading);
+        reading.allow()
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Meter {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Self::of(parts)
+    }
+}
+
+impl Meter {
+    /// The meter of a request; the outermost layer has put it there.
+    pub(super) fn of(parts: &Parts) -> Result<Self, Problem> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(Problem::internal)
+    }
+}

@@ -1,0 +1,228 @@
+//! Redis, when there is one: buckets, counters and turns that PostgreSQL is spared.
+//!
+//! One connection, made when it is first needed and made anew when it was idle for long, since a frozen environment wakes
+//! up with dead sockets. A call that fails is tried once more on a new connection. When that fails too, Redis counts as away
+//! for some seconds, PostgreSQL does the work, and the log says so once. Nobody's request fails for it.
+//!
+//! Keys are keyed hashes, so that a listing of Redis says nothing about anybody. What a script touches together shares a
+//! hash tag: all keys of a tenant lie in one slot.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use futures::future::BoxFuture;
+use redis::{
+    AsyncConnectionConfig, Client, FromRedisValue, RedisResult, Script, ScriptInvocation,
+    aio::MultiplexedConnection,
+};
+use uuid::Uuid;
+
+use super::{Class, Reading, scripts, toll::Bucket};
+use crate::{crypto::MacKeys, ids::TenantId};
+
+/// The limits of connecting and of answering: far below what a caller would notice as a failure.
+const CONNECT_LIMIT: Duration = Duration::from_millis(500);
+const ANSWER_LIMIT: Duration = Duration::from_millis(250);
+/// A connection that was idle for longer is not trusted.
+const TRUST: Duration = Duration::from_secs(30);
+/// For how long Redis counts as away after a failure.
+const AWAY: Duration = Duration::from_secs(5);
+
+/// A Redis server.
+pub struct Redis {
+    client: Client,
+    macs: MacKeys,
+    link: Mutex<Link>,
+}
+
+#[derive(Default)]
+struct Link {
+    live: Option<(MultiplexedConnection, Instant)>,
+    away_until: Option<Instant>,
+}
+
+/// A counter's count, and how long its window lasts.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Tally {
+    /// What was counted.
+    pub count: i32,
+    /// Seconds until it is forgotten.
+    pub seconds_left: f64,
+}
+
+/// The right to look at a row while others leave it alone.
+pub(super) struct Held {
+    keys: [String; 2],
+    holder: String,
+}
+
+impl Redis {
+    pub(super) fn new(client: Client, macs: MacKeys) -> Self {
+        Self { client, macs, link: Mutex::default() }
+    }
+
+    /// False for some seconds after it could not be reached.
+    pub(super) fn is_up(&self) -> bool {
+        self.lock().away_until.is_none_or(|until| until <= Instant::now())
+    }
+
+    pub(super) async fn warm_up(&self) {
+        if let Err(error) = self.fresh().await {
+            self.gone(&error);
+        }
+    }
+
+    /// Takes a token of each bucket, the first being the caller's. `None` when Redis is away.
+    pub(crate) async fn take(&self, class: Class, buckets: &[Bucket]) -> Option<Reading> {
+        let mut script = scripts::TAKE.prepare_invoke();
+        let tag = self.hash(&buckets.last()?.key);
+        for bucket in buckets {
+            script.key(format!("ws:{{{tag}}}:{}", self.hash(&bucket.key)));
+            script.arg(bucket.quota).arg(bucket.span.as_secs());
+        }
+        let (place, quota, left, full_in, wait): (usize, i32, i32, f64, f64) = self.run(&script).await?;
+        Some(Reading {
+            class,
+            of_caller: place == 1,
+            quota,
+            left,
+            full_in: full_in / 1e6,
+            wait: (wait >= 0.0).then_some(wait / 1e6),
+        })
+    }
+
+    /// Reads counters, raising them first by `by`. `None` when Redis is away.
+    pub(crate) async fn count(&self, keys: &[String], by: i32, window: Duration) -> Option<Vec<Tally>> {
+        let mut script = scripts::COUNT.prepare_invoke();
+        for key in keys {
+            script.key(self.door_key(key));
+        }
+        script.arg(by).arg(window.as_millis().to_string());
+        let answer: Vec<(i32, f64)> = self.run(&script).await?;
+        Some(answer.into_iter().map(|(count, left)| Tally { count, seconds_left: left / 1e3 }).collect())
+    }
+
+    /// Forgets a counter and gives a bucket one token back.
+    pub(crate) async fn forgive(&self, counter: &str, bucket: &Bucket) {
+        let mut script = scripts::FORGIVE.prepare_invoke();
+        let tag = self.hash(&bucket.key);
+        script.key(self.door_key(counter)).key(format!("ws:{{{tag}}}:{tag}")).arg(bucket.seconds_a_token());
+        let _: Option<i32> = self.run(&script).await;
+    }
+
+    /// Takes the turn at a row of a tenant for at most `limit`. `Some(None)` when somebody has it, `None` when Redis is away.
+    pub(super) async fn take_turn(
+        &self,
+        tenant: TenantId,
+        row: Uuid,
+        limit: Duration,
+    ) -> Option<Option<Held>> {
+        let (tag, row) = (self.hash(&tenant.to_string()), self.hash(&row.to_string()));
+        let held = Held {
+            keys: [format!("ws:{{{tag}}}:turn:{row}"), format!("ws:{{{tag}}}:word:{row}")],
+            holder: crate::ids::new_id().to_string(),
+        };
+        let mut script = held.script(&scripts::TAKE_TURN);
+        script.arg(limit.as_millis().to_string());
+        let taken: i32 = self.run(&script).await?;
+        Some((taken == 1).then_some(held))
+    }
+
+    /// Ends a turn. True when somebody else came meanwhile.
+    pub(super) async fn end_turn(&self, held: Held) -> bool {
+        let word: Option<i32> = self.run(&held.script(&scripts::END_TURN)).await;
+        word == Some(1)
+    }
+
+    /// Runs a script, on a new connection if need be.
+    async fn run<T: FromRedisValue + Send>(&self, script: &ScriptInvocation<'_>) -> Option<T> {
+        if let Some(mut conn) = self.trusted()
+            && let Ok(answer) = invoke(script, &mut conn).await
+        {
+            self.used(conn);
+            return Some(answer);
+        }
+        match self.run_afresh(script).await {
+            Ok(answer) => Some(answer),
+            Err(error) => {
+                self.gone(&error);
+                None
+            }
+        }
+    }
+
+    async fn run_afresh<T: FromRedisValue + Send>(&self, script: &ScriptInvocation<'_>) -> RedisResult<T> {
+        let mut conn = self.fresh().await?;
+        invoke(script, &mut conn).await
+    }
+
+    fn trusted(&self) -> Option<MultiplexedConnection> {
+        let link = self.lock();
+        link.live.as_ref().filter(|(_, used)| used.elapsed() < TRUST).map(|(conn, _)| conn.clone())
+    }
+
+    fn used(&self, conn: MultiplexedConnection) {
+        self.lock().live = Some((conn, Instant::now()));
+    }
+
+    async fn fresh(&self) -> RedisResult<MultiplexedConnection> {
+        // A TLS address needs the process's provider; a second call finds it installed.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_LIMIT))
+            .set_response_timeout(Some(ANSWER_LIMIT));
+        let connecting: BoxFuture<'_, _> =
+            Box::pin(self.client.get_multiplexed_async_connection_with_config(&config));
+        let conn = connecting.await?;
+        let mut link = self.lock();
+        if link.away_until.take().is_some() {
+            tracing::info!("redis is back");
+        }
+        link.live = Some((conn.clone(), Instant::now()));
+        Ok(conn)
+    }
+
+    /// Said once, however long it lasts.
+    fn gone(&self, error: &redis::RedisError) {
+        let mut link = self.lock();
+        link.live = None;
+        if link.away_until.replace(Instant::now() + AWAY).is_none() {
+            // The text of the error may hold the address with its password; the kind does not.
+            tracing::warn!(kind = ?error.kind(), "redis is away; the database counts instead");
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Link> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What comes before a tenant is known lies together.
+    fn door_key(&self, name: &str) -> String {
+        format!("ws:{{door}}:{}", self.hash(name))
+    }
+
+    fn hash(&self, name: &str) -> String {
+        hex::encode(self.macs.mac(name.as_bytes()).get(..16).unwrap_or_default())
+    }
+}
+
+/// Boxed: the library's futures are large, and every request's would contain them.
+fn invoke<'a, T: FromRedisValue + Send + 'a>(
+    script: &'a ScriptInvocation<'_>,
+    conn: &'a mut MultiplexedConnection,
+) -> BoxFuture<'a, RedisResult<T>> {
+    Box::pin(script.invoke_async(conn))
+}
+
+impl Held {
+    fn script<'a>(&self, script: &'a Script) -> ScriptInvocation<'a> {
+        let mut invocation = script.prepare_invoke();
+        for key in &self.keys {
+            invocation.key(key);
+        }
+        invocation.arg(&self.holder);
+        invocation
+    }
+}
