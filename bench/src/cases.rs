@@ -64,9 +64,14 @@ async fn cases(world: &World) -> Result<Vec<Case>, Failure> {
             &usual.token,
             |n| json!({"firstName": "New", "email": format!("new{n}@bench.example.com"), "tags": ["bench"]}),
         ),
-        from_everywhere(post("webhook ack (form)", "webhooks", 202, &form, "", |n| {
-            json!({"name": "Form Person", "email": format!("form{n}@bench.example.com")})
-        })),
+        from_everywhere(post(
+            "webhook ack (form)",
+            "webhooks",
+            202,
+            &form,
+            "",
+            |n| json!({"name": "Form Person", "email": format!("form{n}@bench.example.com")}),
+        )),
         post(
             "message send",
             "messages",

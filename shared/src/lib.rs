@@ -35,6 +35,7 @@ pub mod notifications;
 pub mod private;
 pub mod providers;
 pub mod queue;
+pub mod segments;
 pub mod sweep;
 pub mod templates;
 pub mod time;

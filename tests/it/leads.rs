@@ -2,9 +2,13 @@
 
 mod bin;
 mod changes;
+mod custom_fields;
 mod lists;
+mod merges;
+mod pipelines;
 mod plans;
 mod scopes;
+mod segments;
 mod upserts;
 
 use serde_json::{Value, json};

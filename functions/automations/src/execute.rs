@@ -4,19 +4,29 @@ use shared::{
     auth::WriteAutomations,
     automations::{self, Automation, Execute, Executed, Skipped, engine, refuse},
     http::{Accepted, ApiResult, Cx, PathId, Problem, Valid},
+    segments,
 };
+use uuid::Uuid;
 
-/// Starts a run for each of the given people, or one about nobody. A dry run starts nothing and tells what would happen.
+/// The most people that a segment may start at once.
+const MOST: i64 = 10_000;
+/// The most people that are rehearsed: each is walked through by itself.
+const MOST_REHEARSED: i64 = 1_000;
+
+/// Starts a run for each of the given people or of a segment's, or one about nobody. A dry run starts nothing and tells what would happen.
 #[utoipa::path(post, path = "/api/automations/{id}/execute", operation_id = "execute_automation", tag = "automations",
     extensions(("x-role" = json!("staff"))), params(("id" = Uuid, Path)), request_body = Execute,
     responses((status = 202, body = Executed)))]
 pub(crate) async fn execute_automation(
     mut cx: Cx<WriteAutomations>,
     PathId(id): PathId,
-    Valid(request): Valid<Execute>,
+    Valid(mut request): Valid<Execute>,
 ) -> ApiResult {
     let automation = automations::find(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
     let own = cx.actor.own_records_of();
+    if let Some(segment) = request.segment_id {
+        request.lead_ids = people_of(&mut cx, segment, request.dry_run).await?;
+    }
     if request.dry_run {
         let executed = rehearse(&mut cx, &automation, &request).await?;
         return cx.commit(Accepted(executed)).await;
@@ -29,6 +39,23 @@ pub(crate) async fn execute_automation(
     }
     let executed = automations::execute(&mut cx.tx, id, &request, own).await?;
     cx.commit(Accepted(executed)).await
+}
+
+/// Those who belong to a segment now. Of a large one a dry run tells about the first thousand.
+async fn people_of(cx: &mut Cx<WriteAutomations>, segment: Uuid, dry_run: bool) -> ApiResult<Vec<Uuid>> {
+    let unknown = || Problem::invalid("/segmentId", "unknown_segment", "There is no such segment.");
+    let segment = segments::find(&mut cx.tx, segment).await?.ok_or_else(unknown)?;
+    let (now, own) = (cx.now(), cx.actor.own_records_of());
+    let limit = if dry_run { MOST_REHEARSED } else { MOST + 1 };
+    let people = segments::members(&mut cx.tx, now, &segment, limit, own).await?;
+    if i64::try_from(people.len()).is_ok_and(|count| count > MOST) {
+        return Err(Problem::invalid(
+            "/segmentId",
+            "too_many_values",
+            "At most 10,000 people can be started at once.",
+        ));
+    }
+    Ok(people)
 }
 
 /// The draft is rehearsed, so that it can be tried before it is published.

@@ -11,13 +11,17 @@ use shared::{
         ApiResult, Check, Created, Cx, FieldErrors, IfMatch, MultiStatus, Problem, ProblemBody, RequestId,
         Valid, Versioned, parse_value,
     },
-    leads::{self, BatchResult, IDENTITY_TAKEN, Identities, Known, Lead, NewLead, UpdatedLead, Upserted},
+    leads::{
+        self, BatchResult, Definitions, IDENTITY_TAKEN, Identities, Known, Lead, NewLead, UpdatedLead,
+        Upserted,
+    },
 };
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
     change::{concurrent_change, finish},
+    custom_fields,
     leads::lead_exists,
 };
 
@@ -70,8 +74,9 @@ pub(crate) async fn create_leads(
     Valid(batch): Valid<Batch>,
 ) -> ApiResult {
     let now = cx.now();
+    let definitions = Definitions::load(&mut cx.tx).await?;
     let read: Vec<Result<(NewLead, Identities), Problem>> =
-        batch.items.into_iter().map(|item| read_item(&cx, item)).collect();
+        batch.items.into_iter().map(|item| read_item(&cx, &definitions, item)).collect();
     let good: Vec<(NewLead, Identities)> =
         read.iter().filter_map(|item| item.as_ref().ok().cloned()).collect();
     let actor = (cx.actor.kind(), Some(cx.actor.id()));
@@ -124,13 +129,18 @@ pub(crate) async fn upsert_lead(mut cx: Cx<WriteLeads>, Valid(mut new): Valid<Ne
         ));
     }
     new.owner_id = new.owner_id.or(cx.actor.usual_owner());
-    let consents = new.consents.clone();
+    let definitions = Definitions::load(&mut cx.tx).await?;
+    new.custom_fields =
+        definitions.read(std::mem::take(&mut new.custom_fields), &cx.tx.settings().country)?;
+    let (consents, custom) = (new.consents.clone(), new.custom_fields.clone());
     let actor = (cx.actor.kind(), Some(cx.actor.id()));
     let (lead, upserted) = leads::upsert(&mut cx.tx, now, new, &identities, actor, Known::Overwrite)
         .await
         .on_constraint("leads_owner_id_fkey", unknown_owner)?;
     match upserted {
         Upserted::Created => {
+            definitions.require(|key| custom.contains_key(key))?;
+            custom_fields::require_consent(&mut cx, &definitions, lead.id, &custom).await?;
             let payload = to_value(&lead).map_err(|_| Problem::internal())?;
             let event = NewEvent::by_api(EventKind::LeadCreated, now, lead.id, Some(lead.id), payload);
             emit(&mut cx.tx, &[event]).await?;
@@ -146,6 +156,7 @@ pub(crate) async fn upsert_lead(mut cx: Cx<WriteLeads>, Valid(mut new): Valid<Ne
             }
             let updated = UpdatedLead::from_previous(lead, previous)?;
             leads::insert_consents(&mut cx.tx, now, updated.lead.id, consents, actor).await?;
+            custom_fields::require_consent(&mut cx, &definitions, updated.lead.id, &custom).await?;
             finish(cx, updated, &IfMatch::default()).await
         }
     }
@@ -155,10 +166,15 @@ fn unknown_owner() -> Problem {
     Problem::invalid("/ownerId", "unknown_user", "There is no such colleague.")
 }
 
-fn read_item(cx: &Cx<WriteLeads>, item: Value) -> Result<(NewLead, Identities), Problem> {
+fn read_item(
+    cx: &Cx<WriteLeads>,
+    definitions: &Definitions,
+    item: Value,
+) -> Result<(NewLead, Identities), Problem> {
     let mut new: NewLead = parse_value(item)?;
     let identities =
         Identities::normalise(new.email.as_ref(), new.phone.as_ref(), &cx.tx.settings().country)?;
     new.owner_id = new.owner_id.or(cx.actor.usual_owner());
+    definitions.read_new(&mut new, &cx.tx.settings().country)?;
     Ok((new, identities))
 }

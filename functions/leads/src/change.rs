@@ -13,7 +13,10 @@ use shared::{
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::leads::{already_known, lead_exists};
+use crate::{
+    custom_fields,
+    leads::{already_known, lead_exists},
+};
 
 /// Changes a lead. An address or number that another lead has is refused with that lead's id.
 #[utoipa::path(patch, path = "/api/leads/{id}", operation_id = "update_lead", tag = "leads",
@@ -94,6 +97,10 @@ pub(crate) struct Move {
     #[serde(default)]
     #[schema(value_type = Option<Uuid>)]
     stage_id: Patch<Uuid>,
+    /// Why the deal was won.
+    #[serde(default)]
+    #[schema(value_type = Option<Line>)]
+    won_reason: Patch<Line>,
     /// Why the person was lost.
     #[serde(default)]
     #[schema(value_type = Option<Line>)]
@@ -113,7 +120,12 @@ impl Check for Move {
     extensions(("x-role" = json!("staff"))), params(("id" = Uuid, Path)), request_body = Move,
     responses((status = 200, body = Lead)))]
 pub(crate) async fn move_lead(cx: Cx<WriteLeads>, PathId(id): PathId, Valid(to): Valid<Move>) -> ApiResult {
-    let patch = LeadPatch { stage_id: to.stage_id, lost_reason: to.lost_reason, ..LeadPatch::default() };
+    let patch = LeadPatch {
+        stage_id: to.stage_id,
+        won_reason: to.won_reason,
+        lost_reason: to.lost_reason,
+        ..LeadPatch::default()
+    };
     change(cx, id, patch, &IfMatch::default()).await
 }
 
@@ -156,8 +168,16 @@ pub(crate) async fn remove_tags(
     change(cx, id, patch, &if_match).await
 }
 
-async fn change<P: Permission>(mut cx: Cx<P>, id: Uuid, patch: LeadPatch, if_match: &IfMatch) -> ApiResult {
+async fn change<P: Permission>(
+    mut cx: Cx<P>,
+    id: Uuid,
+    mut patch: LeadPatch,
+    if_match: &IfMatch,
+) -> ApiResult {
     let country = cx.tx.settings().country.clone();
+    if patch.custom_fields.is_mentioned() {
+        patch.custom_fields = custom_fields::read_change(&mut cx, id, patch.custom_fields).await?;
+    }
     let identities = Identities::normalise(patch.email.as_set(), patch.phone.as_set(), &country)?;
     let change = patch.normalise(&country)?;
     let (now, own_records_of) = (cx.now(), cx.actor.own_records_of());
@@ -170,6 +190,9 @@ async fn change<P: Permission>(mut cx: Cx<P>, id: Uuid, patch: LeadPatch, if_mat
         .on_constraint(PRIMARY_TAKEN, concurrent_change)
         .on_constraint("leads_owner_id_fkey", || {
             Problem::invalid("/ownerId", "unknown_user", "There is no such colleague.")
+        })
+        .on_constraint("leads_value_check", || {
+            Problem::invalid("/value", "required", "A currency needs a value.")
         })
         .on_constraint("leads_stage_id_fkey", || {
             Problem::invalid("/stageId", "unknown_stage", "There is no such stage.")
@@ -186,11 +209,12 @@ pub(crate) fn concurrent_change() -> Problem {
 /// Tells what changed and answers the lead, unless the change may not stand.
 pub(crate) async fn finish<P: Permission>(
     mut cx: Cx<P>,
-    updated: UpdatedLead,
+    mut updated: UpdatedLead,
     if_match: &IfMatch,
 ) -> ApiResult {
     updated.accept(if_match)?;
     let now = cx.now();
     emit(&mut cx.tx, &updated.events(now)?).await?;
+    custom_fields::mask(&mut cx, std::slice::from_mut(&mut updated.lead)).await?;
     cx.commit(Versioned { version: updated.lead.version, answer: Json(updated.lead) }).await
 }

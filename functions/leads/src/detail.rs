@@ -20,7 +20,7 @@ use shared::{
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::leads::require;
+use crate::{custom_fields, leads::require};
 
 const EXPANSIONS: &[&str] = &["activities", "conversations", "invoices", "metrics", "runs"];
 
@@ -71,12 +71,13 @@ pub(crate) async fn get_lead(mut cx: Cx<ReadLeads>, PathId(id): PathId, query: Q
     } else {
         leads::find(&mut cx.tx, id, own_records_of).await?
     };
-    let Some(lead) = found else {
+    let Some(mut lead) = found else {
         let survivor =
             leads::find_survivor(&mut cx.tx, id, own_records_of).await?.ok_or_else(Problem::not_found)?;
         let location = format!("/api/leads/{survivor}");
         return cx.commit((StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, location)])).await;
     };
+    custom_fields::mask(&mut cx, std::slice::from_mut(&mut lead)).await?;
     let mut expanded = Expanded::default();
     for word in &expand {
         expanded.fetch(&mut cx, id, word).await?;

@@ -7,19 +7,24 @@ use shared::{
     db::{OnConstraint, TenantTx},
     events::{EventKind, NewEvent, emit},
     http::{Actor, ApiResult, Created, Cx, ListQuery, Page, Problem, QueryString, Valid, Versioned},
-    leads::{self, IDENTITY_TAKEN, Identities, Lead, LeadFilter, NewLead},
+    leads::{self, Definitions, IDENTITY_TAKEN, Identities, Lead, LeadFilter, NewLead},
 };
 
-/// Leads, newest first.
+use crate::custom_fields;
+
+/// Leads, newest first. Custom fields are compared by `cf.key=value` and `cf.key[op]=value`, with the operators of conditions.
 #[utoipa::path(get, path = "/api/leads", operation_id = "list_leads", tag = "leads",
     extensions(("x-role" = json!("viewer"))), params(LeadFilter, shared::http::PageParams),
     responses((status = 200, body = Page<Lead>)))]
 pub(crate) async fn list_leads(mut cx: Cx<ReadLeads>, query: QueryString) -> ApiResult {
-    let query: ListQuery<LeadFilter> = query.list(cx.zone())?;
+    let mut query: ListQuery<LeadFilter> = query.list(cx.zone())?;
     if query.filter.deleted == Some(true) {
         require::<ReadAdmin>(&cx.actor)?;
     }
+    let now = cx.now();
+    query.filter.resolve(&mut cx.tx, now).await?;
     let mut page = leads::list(&mut cx.tx, &query, cx.actor.own_records_of()).await?;
+    custom_fields::mask(&mut cx, &mut page.items).await?;
     if !cx.actor.sees_contacts() {
         page.items = page.items.into_iter().map(Lead::masked).collect();
     }
@@ -36,17 +41,19 @@ pub(crate) async fn create_lead(mut cx: Cx<WriteLeads>, Valid(mut new): Valid<Ne
     new.owner_id = new.owner_id.or(cx.actor.usual_owner());
     let identities =
         Identities::normalise(new.email.as_ref(), new.phone.as_ref(), &cx.tx.settings().country)?;
+    Definitions::load(&mut cx.tx).await?.read_new(&mut new, &cx.tx.settings().country)?;
     let actor = (cx.actor.kind(), Some(cx.actor.id()));
     let inserted = leads::insert(&mut cx.tx, now, new, &identities, actor).await;
     if inserted.as_ref().is_err_and(|error| error.constraint() == Some(IDENTITY_TAKEN)) {
         return Err(already_known(&mut cx.tx, &identities).await?);
     }
-    let lead = inserted.on_constraint("leads_owner_id_fkey", || {
+    let mut lead = inserted.on_constraint("leads_owner_id_fkey", || {
         Problem::invalid("/ownerId", "unknown_user", "There is no such colleague.")
     })?;
     let payload = to_value(&lead).map_err(|_| Problem::internal())?;
     emit(&mut cx.tx, &[NewEvent::by_api(EventKind::LeadCreated, now, lead.id, Some(lead.id), payload)])
         .await?;
+    custom_fields::mask(&mut cx, std::slice::from_mut(&mut lead)).await?;
     let created = Created { location: format!("/api/leads/{}", lead.id), body: &lead };
     cx.commit(Versioned { version: lead.version, answer: created }).await
 }

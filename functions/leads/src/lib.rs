@@ -4,10 +4,13 @@ mod activities;
 mod batch;
 mod change;
 mod consents;
+mod custom_fields;
 mod detail;
 mod identities;
 mod leads;
+mod merge;
 mod pipelines;
+mod segments;
 
 use shared::http::Api;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -19,6 +22,9 @@ pub fn api() -> Api {
         .routes(routes!(leads::list_leads, leads::create_lead))
         .routes(routes!(batch::create_leads))
         .routes(routes!(batch::upsert_lead))
+        .routes(routes!(merge::list_duplicates))
+        .routes(routes!(merge::merge_leads))
+        .routes(routes!(merge::unmerge_lead))
         .routes(routes!(detail::get_lead, change::update_lead, change::delete_lead))
         .routes(routes!(change::restore_lead))
         .routes(routes!(change::assign_lead))
@@ -32,4 +38,15 @@ pub fn api() -> Api {
         .routes(routes!(identities::delete_identity))
         .routes(routes!(consents::list_consents, consents::create_consent))
         .routes(routes!(pipelines::list_pipelines, pipelines::create_pipeline))
+        .routes(routes!(pipelines::get_pipeline, pipelines::update_pipeline, pipelines::delete_pipeline))
+        .routes(routes!(pipelines::get_board))
+        .routes(routes!(custom_fields::list_custom_fields, custom_fields::create_custom_field))
+        .routes(routes!(
+            custom_fields::get_custom_field,
+            custom_fields::update_custom_field,
+            custom_fields::delete_custom_field
+        ))
+        .routes(routes!(segments::list_segments, segments::create_segment))
+        .routes(routes!(segments::preview_segment))
+        .routes(routes!(segments::get_segment, segments::update_segment, segments::delete_segment))
 }

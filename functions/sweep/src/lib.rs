@@ -3,6 +3,8 @@
 //! A hint that was lost, a worker that died, a wait that has come to its end: the rows say so themselves. The sweep lists what will be due
 //! within the next minute and a half, each tenant in its turn, and hints each row with the exact delay.
 
+mod segments;
+
 use std::time::{Duration, Instant};
 
 use shared::{
@@ -48,7 +50,8 @@ pub async fn tick(app: &App) -> WorkResult {
             break;
         }
     }
-    reopen(app).await
+    reopen(app).await?;
+    segments::ask(app, began).await
 }
 
 /// Opens conversations whose snooze has ended. A tenant that fails holds up nobody: it is found again in a minute.

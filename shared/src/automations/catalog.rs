@@ -122,6 +122,7 @@ fn payload_schema(subject: &str) -> Value {
         "payment" => &["invoiceId", "leadId", "amount", "currency", "tender", "status"],
         "metric" => &["leadId", "type", "value", "unit", "startAt", "source"],
         "cta" => &["surface", "ctaId", "kind", "visitorId", "leadId", "page", "utm", "variant", "value"],
+        "segment" => &["segmentId", "name", "leadId"],
         _ => &[],
     };
     let mut properties = serde_json::Map::new();

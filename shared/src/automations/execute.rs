@@ -18,6 +18,8 @@ use crate::{
 pub struct Execute {
     /// The people, 1000 at most; without any, one run that is about nobody.
     pub lead_ids: Vec<Uuid>,
+    /// Those who belong to this segment now, 10,000 at most, instead of named people.
+    pub segment_id: Option<Uuid>,
     /// `event` in conditions and texts.
     #[schema(value_type = Object)]
     pub payload: Map<String, Value>,
@@ -29,6 +31,9 @@ impl Check for Execute {
     fn check(&self, errors: &mut FieldErrors) {
         if self.lead_ids.len() > 1_000 {
             errors.add("/leadIds", "too_many_values", "At most 1000 people can be started at once.");
+        }
+        if self.segment_id.is_some() && !self.lead_ids.is_empty() {
+            errors.add("/segmentId", "ambiguous", "Name people or a segment, not both.");
         }
         if serde_json::to_vec(&self.payload).map_or(0, |bytes| bytes.len()) > 16_384 {
             errors.add("/payload", "too_long", "At most 16 KiB are taken.");
@@ -69,7 +74,7 @@ pub async fn execute(
     request: &Execute,
     own_records_of: Owners<'_>,
 ) -> DbResult<Executed> {
-    let asked: Vec<Option<Uuid>> = if request.lead_ids.is_empty() {
+    let asked: Vec<Option<Uuid>> = if request.lead_ids.is_empty() && request.segment_id.is_none() {
         vec![None]
     } else {
         request.lead_ids.iter().copied().map(Some).collect()

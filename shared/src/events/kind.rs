@@ -85,6 +85,10 @@ event_kinds! {
     GoalReached = "goal.reached" on "goal";
     /// A goal was missed.
     GoalMissed = "goal.missed" on "goal";
+    /// A lead belongs to a segment now.
+    SegmentEntered = "segment.entered" on "segment";
+    /// A lead belongs to a segment no more.
+    SegmentExited = "segment.exited" on "segment";
     /// A call to action was seen, clicked or submitted.
     CtaRecorded = "cta.recorded" on "cta";
 }

@@ -124,6 +124,19 @@ impl Params {
         words
     }
 
+    /// All parameters whose names begin alike, each with its alternatives.
+    pub fn take_prefixed(&mut self, prefix: &str) -> Vec<(String, Vec<String>)> {
+        let names: Vec<String> =
+            self.values.keys().filter(|name| name.starts_with(prefix)).cloned().collect();
+        names
+            .into_iter()
+            .map(|name| {
+                let words = self.words(&name);
+                (name, words)
+            })
+            .collect()
+    }
+
     /// Alternatives out of a closed list.
     pub fn choices(&mut self, name: &str, known: &[&str]) -> Vec<String> {
         let words = self.words(name);

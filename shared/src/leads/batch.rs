@@ -135,7 +135,7 @@ fn row(
     json!({
         "id": id, "status": new.status, "source": new.source, "first_name": new.first_name, "last_name": new.last_name,
         "email": identities.email, "phone": identities.phone.as_ref().map(crate::values::Phone::as_str),
-        "owner_id": new.owner_id, "tags": tag_words(new.tags.clone()), "custom_fields": new.custom_fields,
+        "owner_id": new.owner_id, "tags": tag_words(new.tags.clone()), "value": new.value, "currency": new.currency, "custom_fields": new.custom_fields,
         "first_touch": new.first_touch, "activity_id": new_id(), "identities": pairs,
         "consents": consents::rows(new.consents.clone(), now, actor),
     })
@@ -147,17 +147,18 @@ async fn insert_rows(
     rows: Value,
     actor: (&str, Option<Uuid>),
 ) -> DbResult<HashMap<Uuid, Lead>> {
+    let currency = tx.settings().currency.clone();
     let made = query_leads!(
         "with given as (
              select * from jsonb_to_recordset($2::jsonb)
                  as g (id uuid, status text, source text, first_name text, last_name text, email text, phone text,
-                       owner_id uuid, tags text[], custom_fields jsonb, first_touch jsonb, activity_id uuid,
+                       owner_id uuid, tags text[], value bigint, currency text, custom_fields jsonb, first_touch jsonb, activity_id uuid,
                        identities jsonb, consents jsonb)
          ), l as (
              insert into leads (tenant_id, id, status, source, first_name, last_name, email, phone, owner_id, tags,
-                                custom_fields, first_touch, last_touch, last_activity_at, created_at, updated_at)
+                                value, currency, custom_fields, first_touch, last_touch, last_activity_at, created_at, updated_at)
              select $1, id, coalesce(status, 'new'), source, first_name, last_name, email, phone, owner_id, tags,
-                    custom_fields, first_touch, first_touch, $3, $3, $3 from given
+                    value, case when value is not null then coalesce(currency, $6) end, custom_fields, first_touch, first_touch, $3, $3, $3 from given
              returning *
          ), identities as (
              insert into lead_identities (tenant_id, id, lead_id, kind, value, normalized, is_primary)
@@ -181,6 +182,7 @@ async fn insert_rows(
         now,
         actor.0,
         actor.1,
+        currency,
     )
     .fetch_all(tx.conn())
     .await?;

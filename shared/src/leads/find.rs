@@ -14,7 +14,8 @@ macro_rules! query_leads {
             $crate::leads::Lead,
             $head + r#" select l.id, l.status, l.source, l.first_name as "first_name: _", l.last_name as "last_name: _",
                       nullif(concat_ws(' ', l.first_name, l.last_name), '') as "name: _", l.email as "email: _",
-                      l.phone as "phone: _", l.owner_id, l.stage_id, l.tags, l.custom_fields, l.score, l.timezone,
+                      l.phone as "phone: _", l.owner_id, l.stage_id, l.stage_entered_at,
+                      l.won_reason, l.lost_reason, l.value, l.currency, l.tags, l.custom_fields, l.score, l.timezone,
                       l.locale, l.first_touch, l.last_touch, l.created_at, l.updated_at, l.last_activity_at,
                       l.deleted_at, l.merged_into_id, l.version "# + $tail
             $(, $argument)*

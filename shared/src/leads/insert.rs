@@ -30,11 +30,14 @@ pub async fn insert(
     let (kinds, values): (Vec<&str>, Vec<String>) = identities.pairs().into_iter().unzip();
     let identity_ids: Vec<Uuid> = kinds.iter().map(|_| new_id()).collect();
     let tags = tag_words(new.tags);
+    let currency =
+        new.currency.map_or_else(|| tx.settings().currency.clone(), crate::values::Currency::into_string);
     let lead = query_leads!(
         "with l as (
              insert into leads (tenant_id, id, status, source, first_name, last_name, email, phone, owner_id, tags,
-                                custom_fields, first_touch, last_touch, last_activity_at, created_at, updated_at)
-             values ($1, $2, coalesce($3, 'new'), $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $13, $13)
+                                value, currency, custom_fields, first_touch, last_touch, last_activity_at, created_at, updated_at)
+             values ($1, $2, coalesce($3, 'new'), $4, $5, $6, $7, $8, $9, $10, $21,
+                     case when $21::bigint is not null then $22 end, $11, $12, $12, $13, $13, $13)
              returning *
          ), identities as (
              insert into lead_identities (tenant_id, id, lead_id, kind, value, normalized, is_primary)
@@ -72,6 +75,8 @@ pub async fn insert(
         actor.0,
         actor.1,
         consents::rows(new.consents, now, actor),
+        new.value,
+        currency,
     )
     .fetch_one(tx.conn())
     .await?;

@@ -5,21 +5,25 @@ use sqlx::{Postgres, QueryBuilder};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-use super::Lead;
+use super::{Definitions, FieldQuery, Lead, custom_fields::Probe};
 use crate::{
     auth::Owners,
+    conditions::{Condition, push_condition},
     db::{
         DbResult, TenantTx,
         keyset::{push_any, push_page, push_range},
     },
-    http::{FromQuery, Keyset, KeysetValue, ListQuery, Page, PageRequest, Params, SortField, SortKind},
+    http::{
+        FromQuery, Keyset, KeysetValue, ListQuery, Page, PageRequest, Params, Problem, SortField, SortKind,
+    },
+    segments::{self, Segment},
 };
 
 /// The row as [`Lead`] reads it. The same columns as in `find`, where the checked macro holds them against the schema.
 const COLUMNS: &str = "l.id, l.status, l.source, l.first_name, l.last_name,
-    nullif(concat_ws(' ', l.first_name, l.last_name), '') as name, l.email, l.phone, l.owner_id, l.stage_id, l.tags,
-    l.custom_fields, l.score, l.timezone, l.locale, l.first_touch, l.last_touch, l.created_at, l.updated_at,
-    l.last_activity_at, l.deleted_at, l.merged_into_id, l.version";
+    nullif(concat_ws(' ', l.first_name, l.last_name), '') as name, l.email, l.phone, l.owner_id, l.stage_id,
+    l.stage_entered_at, l.won_reason, l.lost_reason, l.value, l.currency, l.tags, l.custom_fields, l.score, l.timezone,
+    l.locale, l.first_touch, l.last_touch, l.created_at, l.updated_at, l.last_activity_at, l.deleted_at, l.merged_into_id, l.version";
 
 /// What leads can be narrowed by.
 #[derive(Clone, Debug, Default, IntoParams)]
@@ -43,6 +47,58 @@ pub struct LeadFilter {
     pub to: Option<DateTime<Utc>>,
     /// `true` shows the bin instead, to administrators.
     pub deleted: Option<bool>,
+    /// Comparisons of custom fields: `cf.birthday[gte]=1990-01-01`.
+    #[param(rename = "cf.key[op]", value_type = Option<String>)]
+    pub custom: Vec<FieldQuery>,
+    /// Segments; a lead in any of them matches.
+    pub segment_id: Vec<Uuid>,
+    /// What [`LeadFilter::resolve`] made of the comparisons and segments.
+    #[param(ignore)]
+    pub resolved: Resolved,
+}
+
+/// Conditions that a statement can be narrowed by.
+#[derive(Clone, Debug, Default)]
+pub struct Resolved {
+    pub(super) conditions: Vec<Condition>,
+    pub(super) probes: Vec<Probe>,
+    /// Alternatives.
+    pub(super) segments: Vec<Segment>,
+    /// The instant that `within` counts from.
+    pub(super) now: DateTime<Utc>,
+}
+
+impl LeadFilter {
+    /// Those for whom a condition holds.
+    #[must_use]
+    pub fn of_condition(condition: Condition, now: DateTime<Utc>) -> Self {
+        let resolved = Resolved { conditions: vec![condition], now, ..Resolved::default() };
+        Self { resolved, ..Self::default() }
+    }
+
+    /// Looks up what the filter names. To be called before the filter is used.
+    ///
+    /// # Errors
+    /// 422 naming a custom field or a value that is not there.
+    pub async fn resolve(&mut self, tx: &mut TenantTx, now: DateTime<Utc>) -> Result<(), Problem> {
+        self.resolved = Resolved { now, ..Resolved::default() };
+        if !self.segment_id.is_empty() {
+            self.resolved.segments = segments::find_many(tx, &self.segment_id).await?;
+            if self.resolved.segments.len() < self.segment_id.len() {
+                return Err(Problem::invalid("?segmentId", "unknown_segment", "There is no such segment."));
+            }
+        }
+        if self.custom.is_empty() {
+            return Ok(());
+        }
+        let definitions = Definitions::load(tx).await?;
+        for asked in &self.custom {
+            let (condition, probe) = asked.read(&definitions, tx.zone())?;
+            self.resolved.conditions.push(condition);
+            self.resolved.probes.extend(probe);
+        }
+        Ok(())
+    }
 }
 
 impl FromQuery for LeadFilter {
@@ -63,6 +119,9 @@ impl FromQuery for LeadFilter {
             from,
             to,
             deleted: params.flag("deleted"),
+            custom: FieldQuery::take(params),
+            segment_id: params.ids("segmentId"),
+            resolved: Resolved::default(),
         }
     }
 }
@@ -154,6 +213,20 @@ fn push_filter(
     if let Some(text) = &filter.search {
         // The definer function finds ids by index; under row-level security a direct ILIKE would scan the tenant.
         query.push(" and l.id = any (array(select search_leads(").push_bind(text.clone()).push(", 10000)))");
+    }
+    for probe in &filter.resolved.probes {
+        probe.push(query, tenant);
+    }
+    for (index, segment) in filter.resolved.segments.iter().enumerate() {
+        query.push(if index == 0 { " and (" } else { " or " });
+        segments::push_membership(query, tenant, segment, filter.resolved.now);
+    }
+    if !filter.resolved.segments.is_empty() {
+        query.push(")");
+    }
+    for condition in &filter.resolved.conditions {
+        query.push(" and ");
+        push_condition(query, condition, filter.resolved.now);
     }
     if let Some(owner) = own_records_of {
         query.push(" and l.owner_id = any (").push_bind(owner.to_vec()).push(")");

@@ -4,10 +4,13 @@ mod activities;
 mod batch;
 mod bin;
 mod consents;
+mod custom_fields;
+mod duplicates;
 mod find;
 mod identities;
 mod insert;
 mod list;
+mod merge;
 mod model;
 mod patch;
 mod pipelines;
@@ -25,6 +28,12 @@ pub use consents::{
     Consent, ConsentFilter, ConsentPurpose, ConsentState, NewConsent, insert_consent, insert_consents,
     list_consents,
 };
+pub use custom_fields::{
+    CustomField, CustomFieldFilter, CustomFieldPatch, Definitions, Entity, FieldQuery, FieldType,
+    NewCustomField, delete_custom_field, find_custom_field, has_health_consent, insert_custom_field,
+    list_custom_fields, update_custom_field,
+};
+pub use duplicates::{Duplicate, list_duplicates};
 pub use find::{exists, find, find_survivor, owner_of, owner_of_identity};
 pub use identities::{
     Identity, IdentityChange, IdentityFilter, IdentityKind, NewIdentity, delete_identity, insert_identity,
@@ -32,10 +41,13 @@ pub use identities::{
 };
 pub use insert::{IDENTITY_TAKEN, insert};
 pub use list::{LeadFilter, explain, list};
+pub use merge::{MergeRefusal, MergeRequest, UnmergeRequest, merge, unmerge};
 pub use model::{Identities, Lead, MAX_TAGS, NewLead};
 pub use patch::{LeadChange, LeadPatch};
 pub use pipelines::{
-    NewPipeline, NewStage, Outcome, Pipeline, PipelineFilter, Stage, insert_pipeline, list_pipelines,
+    Board, BoardStage, NewPipeline, NewStage, Outcome, Pipeline, PipelineFilter, PipelinePatch, Stage,
+    StageChange, board, count_on_pipeline, delete_pipeline, find_pipeline, insert_pipeline, list_pipelines,
+    update_pipeline,
 };
 pub use timeline::{TimelineFilter, TimelineItem, list_timeline};
 pub use update::{PRIMARY_TAKEN, UpdatedLead, update};

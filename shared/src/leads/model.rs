@@ -12,11 +12,14 @@ use crate::{
     http::{Check, FieldErrors, Problem},
     mask,
     private::Private,
-    values::{Email, Line, Phone, Tag, Word},
+    values::{Currency, Email, Line, Phone, Tag, Word},
 };
 
 /// The most tags that a lead may have.
 pub const MAX_TAGS: usize = 50;
+
+/// The most that a deal may be worth, minor units: a pipeline of them can still be summed.
+const MAX_VALUE: i64 = 1_000_000_000_000;
 
 /// A person that a business knows or wants to know.
 #[derive(Clone, Debug, Serialize, FromRow, ToSchema)]
@@ -42,6 +45,16 @@ pub struct Lead {
     pub owner_id: Option<Uuid>,
     /// Stage of the pipeline.
     pub stage_id: Option<Uuid>,
+    /// Since when it stands there.
+    pub stage_entered_at: Option<DateTime<Utc>>,
+    /// Why the deal was won.
+    pub won_reason: Option<String>,
+    /// Why the person was lost.
+    pub lost_reason: Option<String>,
+    /// What the deal may be worth, minor units.
+    pub value: Option<i64>,
+    /// What the value is in.
+    pub currency: Option<String>,
     /// Tags, lower case.
     pub tags: Vec<String>,
     /// The business's own fields.
@@ -102,6 +115,10 @@ pub struct NewLead {
     pub tags: Vec<Tag>,
     /// The colleague in charge.
     pub owner_id: Option<Uuid>,
+    /// What the deal may be worth, minor units.
+    pub value: Option<i64>,
+    /// What the value is in; the business's own currency when left out.
+    pub currency: Option<Currency>,
     /// The business's own fields.
     #[schema(value_type = Object)]
     pub custom_fields: Map<String, Value>,
@@ -123,6 +140,10 @@ impl Check for NewLead {
         }
         check_tags(&self.tags, errors);
         check_status(self.status.as_ref(), errors);
+        check_value(self.value, errors);
+        if self.currency.is_some() && self.value.is_none() {
+            errors.add("/value", "required", "A currency needs a value.");
+        }
         if self.consents.len() > 20 {
             errors.add("/consents", "too_many_values", "At most 20 consents are taken at once.");
         }
@@ -147,6 +168,13 @@ pub(super) fn check_status(status: Option<&Word>, errors: &mut FieldErrors) {
             "invalid_word",
             "A status begins with a letter; letters, digits and `_` follow.",
         );
+    }
+}
+
+/// A value is no debt, and small enough that every program can hold it exactly.
+pub(super) fn check_value(value: Option<i64>, errors: &mut FieldErrors) {
+    if value.is_some_and(|value| !(0..=MAX_VALUE).contains(&value)) {
+        errors.add("/value", "out_of_range", "Minor units, from 0 to 1,000,000,000,000.");
     }
 }
 

@@ -5,11 +5,11 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::model::{check_status, check_tags, read_phone, tag_words};
+use super::model::{check_status, check_tags, check_value, read_phone, tag_words};
 use crate::{
     http::{Check, FieldErrors, Patch, Problem},
     private::Private,
-    values::{Email, Line, Locale, Phone, Tag, Word, Zone},
+    values::{Currency, Email, Line, Locale, Phone, Tag, Word, Zone},
 };
 
 /// A change of a lead: an absent field stays, null clears it, a value sets it.
@@ -52,10 +52,22 @@ pub struct LeadPatch {
     #[serde(default)]
     #[schema(value_type = Option<Uuid>)]
     pub stage_id: Patch<Uuid>,
-    /// Why the person was lost.
+    /// Why the deal was won. A move to another stage forgets it.
+    #[serde(default)]
+    #[schema(value_type = Option<Line>)]
+    pub won_reason: Patch<Line>,
+    /// Why the person was lost, likewise.
     #[serde(default)]
     #[schema(value_type = Option<Line>)]
     pub lost_reason: Patch<Line>,
+    /// What the deal may be worth, minor units; null takes the currency with it.
+    #[serde(default)]
+    #[schema(value_type = Option<i64>)]
+    pub value: Patch<i64>,
+    /// What the value is in.
+    #[serde(default)]
+    #[schema(value_type = Option<Currency>)]
+    pub currency: Patch<Currency>,
     /// The business's own fields: the named ones change, null removes one.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
@@ -82,6 +94,10 @@ impl Check for LeadPatch {
             errors.add("/status", "required", "A lead always has a status.");
         }
         check_status(self.status.as_set(), errors);
+        check_value(self.value.as_set().copied(), errors);
+        if self.currency == Patch::Clear {
+            errors.add("/currency", "required", "A value has a currency; clear the value instead.");
+        }
         if let Patch::Set(tags) = &self.tags {
             check_tags(tags, errors);
         }
@@ -128,6 +144,9 @@ impl LeadChange {
         change.put("status", patch.status.into_parts(), Word::into_string);
         change.put("ownerId", patch.owner_id.into_parts(), |id| id.to_string());
         change.put("stageId", patch.stage_id.into_parts(), |id| id.to_string());
+        change.put("wonReason", patch.won_reason.into_parts(), Line::into_string);
+        change.put("value", patch.value.into_parts(), |value| value);
+        change.put("currency", patch.currency.into_parts(), Currency::into_string);
         change.put("lostReason", patch.lost_reason.into_parts(), Line::into_string);
         change.put("timezone", patch.timezone.into_parts(), Zone::into_string);
         change.put("locale", patch.locale.into_parts(), Locale::into_string);
@@ -143,9 +162,14 @@ impl LeadChange {
         change
     }
 
-    fn put<T>(&mut self, name: &str, (mentioned, value): (bool, Option<T>), text: impl FnOnce(T) -> String) {
+    fn put<T, V: Into<Value>>(
+        &mut self,
+        name: &str,
+        (mentioned, value): (bool, Option<T>),
+        convert: impl FnOnce(T) -> V,
+    ) {
         if mentioned {
-            self.fields.insert(name.to_owned(), value.map(text).into());
+            self.fields.insert(name.to_owned(), value.map(convert).map_or(Value::Null, Into::into));
         }
     }
 

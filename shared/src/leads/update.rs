@@ -39,7 +39,7 @@ macro_rules! query_changes {
                       l.last_name as "last_name: Private<String>",
                       nullif(concat_ws(' ', l.first_name, l.last_name), '') as "name: Private<String>",
                       l.email as "email: Private<String>", l.phone as "phone: Private<String>", l.owner_id, l.stage_id,
-                      l.tags, l.custom_fields, l.score, l.timezone, l.locale, l.first_touch, l.last_touch, l.created_at,
+                      l.stage_entered_at, l.won_reason, l.lost_reason, l.value, l.currency, l.tags, l.custom_fields, l.score, l.timezone, l.locale, l.first_touch, l.last_touch, l.created_at,
                       l.updated_at, l.last_activity_at, l.deleted_at, l.merged_into_id, l.version,
                       old.version as version_before, old.facts as "before!" "# + $tail
             $(, $argument)*
@@ -50,7 +50,8 @@ macro_rules! query_changes {
             lead: $crate::leads::Lead {
                 id: row.id, status: row.status, source: row.source, first_name: row.first_name,
                 last_name: row.last_name, name: row.name, email: row.email, phone: row.phone, owner_id: row.owner_id,
-                stage_id: row.stage_id, tags: row.tags, custom_fields: row.custom_fields, score: row.score,
+                stage_id: row.stage_id, stage_entered_at: row.stage_entered_at, won_reason: row.won_reason,
+                lost_reason: row.lost_reason, value: row.value, currency: row.currency, tags: row.tags, custom_fields: row.custom_fields, score: row.score,
                 timezone: row.timezone, locale: row.locale, first_touch: row.first_touch, last_touch: row.last_touch,
                 created_at: row.created_at, updated_at: row.updated_at, last_activity_at: row.last_activity_at,
                 deleted_at: row.deleted_at, merged_into_id: row.merged_into_id, version: row.version,
@@ -69,7 +70,7 @@ pub(super) use query_changes;
 ///
 /// # Errors
 /// [`super::IDENTITY_TAKEN`] when another lead has the address or number, [`PRIMARY_TAKEN`], `leads_owner_id_fkey`,
-/// `leads_stage_id_fkey`, `leads_status_check`.
+/// `leads_stage_id_fkey`, `leads_status_check`, `leads_value_check` for a currency without a value.
 pub async fn update(
     tx: &mut TenantTx,
     now: DateTime<Utc>,
@@ -80,9 +81,10 @@ pub async fn update(
 ) -> DbResult<Option<UpdatedLead>> {
     let (kinds, values): (Vec<&str>, Vec<Option<String>>) = change.identities.into_iter().unzip();
     let identity_ids: Vec<Uuid> = kinds.iter().map(|_| new_id()).collect();
+    let currency = tx.settings().currency.clone();
     let updated = query_changes!(
         r#"with old as (
-             select o.id, o.version, o.stage_id, lead_facts(o) as facts from leads o
+             select o.id, o.version, o.stage_id, o.stage_entered_at, lead_facts(o) as facts from leads o
               where o.tenant_id = $1 and o.id = $2 and o.deleted_at is null and o.merged_into_id is null
                 and ($3::uuid[] is null or o.owner_id = any ($3))
                 for update
@@ -105,7 +107,10 @@ pub async fn update(
          ), moved as (
              insert into activities (tenant_id, id, lead_id, kind, title, data, actor_kind, actor_id, occurred_at)
              select $1, $14, $2, 'stage', 'Stage changed',
-                    jsonb_build_object('fromStageId', old.stage_id, 'toStageId', $7::jsonb ->> 'stageId'), $15, $16, $17
+                    jsonb_strip_nulls(jsonb_build_object(
+                        'secondsInStage', extract(epoch from $17 - old.stage_entered_at)::bigint,
+                        'reason', coalesce($7::jsonb ->> 'wonReason', $7 ->> 'lostReason')))
+                        || jsonb_build_object('fromStageId', old.stage_id, 'toStageId', $7 ->> 'stageId'), $15, $16, $17
                from old
               where $7 ? 'stageId' and old.stage_id::text is distinct from $7 ->> 'stageId'
              returning occurred_at
@@ -119,9 +124,15 @@ pub async fn update(
                  phone = case when $7 ? 'phone' then $7 ->> 'phone' else phone end,
                  owner_id = case when $7 ? 'ownerId' then ($7 ->> 'ownerId')::uuid else owner_id end,
                  stage_id = case when $7 ? 'stageId' then ($7 ->> 'stageId')::uuid else leads.stage_id end,
-                 stage_entered_at = case when exists (select from moved) then $17 else stage_entered_at end,
+                 stage_entered_at = case when exists (select from moved) then $17 else leads.stage_entered_at end,
                  last_activity_at = greatest(last_activity_at, (select occurred_at from moved)),
-                 lost_reason = case when $7 ? 'lostReason' then $7 ->> 'lostReason' else lost_reason end,
+                 won_reason = case when $7 ? 'wonReason' then $7 ->> 'wonReason'
+                                   when exists (select from moved) then null else won_reason end,
+                 lost_reason = case when $7 ? 'lostReason' then $7 ->> 'lostReason'
+                                    when exists (select from moved) then null else lost_reason end,
+                 value = case when $7 ? 'value' then ($7 ->> 'value')::bigint else value end,
+                 currency = case when $7 ? 'currency' then $7 ->> 'currency' when not $7 ? 'value' then currency
+                                 when $7 ->> 'value' is not null then coalesce(currency, $18) end,
                  timezone = case when $7 ? 'timezone' then $7 ->> 'timezone' else timezone end,
                  locale = case when $7 ? 'locale' then $7 ->> 'locale' else locale end,
                  tags = array(select distinct tag from unnest(coalesce($8::text[], tags) || $9::text[]) as tag
@@ -149,6 +160,7 @@ pub async fn update(
         actor.0,
         actor.1,
         now,
+        currency,
     )
     .fetch_optional(tx.conn())
     .await?;
@@ -234,7 +246,7 @@ impl UpdatedLead {
 
 /// The former values of the fields that a person can change and that differ now.
 fn differences(before: &Value, after: &Value) -> Map<String, Value> {
-    const FOLLOWING: [&str; 4] = ["name", "createdAt", "updatedAt", "lastActivityAt"];
+    const FOLLOWING: [&str; 5] = ["name", "stageEnteredAt", "createdAt", "updatedAt", "lastActivityAt"];
     let known = before.as_object().into_iter().flatten();
     known
         .filter(|(field, value)| {

@@ -124,6 +124,8 @@ async fn complete(
     let (kinds, values): (Vec<&str>, Vec<String>) = identities.pairs().into_iter().unzip();
     let identity_ids: Vec<Uuid> = kinds.iter().map(|_| new_id()).collect();
     let tags: Vec<String> = new.tags.into_iter().map(crate::values::Tag::into_string).collect();
+    let currency =
+        new.currency.map_or_else(|| tx.settings().currency.clone(), crate::values::Currency::into_string);
     let lead = query_leads!(
         "with added as (
              insert into lead_identities (tenant_id, id, lead_id, kind, value, normalized, is_primary)
@@ -142,6 +144,9 @@ async fn complete(
                  source = case when $6 then coalesce($9, source) else coalesce(source, $9) end,
                  status = case when $6 then coalesce($10, status) else status end,
                  owner_id = case when $6 then coalesce($11, owner_id) else coalesce(owner_id, $11) end,
+                 value = case when $6 then coalesce($16, value) else coalesce(value, $16) end,
+                 currency = case when coalesce(value, $16) is null then null
+                                 when $16 is not null and ($6 or value is null) then $17 else currency end,
                  tags = array(select distinct tag from unnest(tags || $12::text[]) as tag order by tag),
                  custom_fields = case when $6 then custom_fields || $13 else $13 || custom_fields end,
                  first_touch = coalesce(first_touch, $14),
@@ -167,6 +172,8 @@ async fn complete(
         Value::Object(new.custom_fields),
         new.first_touch.map(Value::Object),
         now,
+        new.value,
+        currency,
     )
     .fetch_one(tx.conn())
     .await?;

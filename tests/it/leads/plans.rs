@@ -4,7 +4,7 @@ use private_postgres::DATABASE;
 use serde_json::json;
 use shared::{
     db::Db,
-    http::{ListQuery, PageRequest},
+    http::{FromQuery, ListQuery, PageRequest, Params},
     ids::TenantId,
     leads::{LeadFilter, explain},
 };
@@ -52,9 +52,41 @@ async fn every_filter_of_the_list_has_an_index_to_walk() {
     assert!(!plan.contains("Seq Scan"), "{plan}");
 }
 
-async fn plan(tenant: &Tenant, filter: LeadFilter) -> String {
+#[tokio::test]
+async fn a_typed_custom_field_is_found_by_its_index() {
+    let tenant = Tenant::new().await;
+    for (key, kind) in [("birthday", "date"), ("visits", "number"), ("mobile", "phone")] {
+        let field = json!({"entity": "lead", "key": key, "label": key, "type": kind});
+        tenant.post("/api/custom-fields", field).await.expect(201);
+    }
+    stack().execute(
+        DATABASE,
+        &format!(
+            "select set_config('app.tenant_id', '{0}', true);
+             insert into leads (tenant_id, id, first_name, custom_fields, created_at)
+             select '{0}', gen_random_uuid(), 'Lead ' || n,
+                    jsonb_build_object('birthday', date '1950-01-01' + n, 'visits', n, 'mobile', '+49171' || n),
+                    now() - n * interval '1 minute'
+               from generate_series(1, 20000) n;
+             analyze leads; analyze lead_field_values",
+            tenant.id
+        ),
+    );
+    for (query, index) in [
+        ("cf.birthday[gte]=2004-09-01", "lead_field_values_tenant_id_key_time_value_idx"),
+        ("cf.visits[lte]=40", "lead_field_values_tenant_id_key_number_value_idx"),
+        ("cf.mobile=%2B49171777", "lead_field_values_tenant_id_key_text_value_idx"),
+    ] {
+        let mut params = Params::parse(query, chrono_tz::Tz::Europe__Berlin);
+        let plan = plan(&tenant, LeadFilter::read(&mut params)).await;
+        assert!(plan.contains(index) && !plan.contains("Seq Scan"), "{query}:\n{plan}");
+    }
+}
+
+async fn plan(tenant: &Tenant, mut filter: LeadFilter) -> String {
     let db = Db::new(&stack().app_url, 1).unwrap();
     let mut tx = db.open_tenant(TenantId::new(tenant.id.parse().unwrap())).await.unwrap().unwrap();
+    filter.resolve(&mut tx, chrono::Utc::now()).await.unwrap();
     let query = ListQuery { filter, page: PageRequest::first::<LeadFilter>() };
     explain(&mut tx, &query, None).await.unwrap()
 }

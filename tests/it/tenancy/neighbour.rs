@@ -48,6 +48,10 @@ impl Neighbour {
         let connection = json!({"channel": "whatsapp", "provider": "sandbox", "name": "$"});
         neighbour.add("connection", "/api/connections", connection).await;
         neighbour.add_pipeline().await;
+        let field = json!({"entity": "lead", "key": "secret", "label": "$", "type": "text"});
+        neighbour.add("customField", "/api/custom-fields", field).await;
+        let segment = json!({"name": "$", "conditions": {"field": "status", "op": "eq", "value": "new"}});
+        neighbour.add("segment", "/api/segments", segment).await;
         neighbour.add("source", "/api/webhooks/sources", json!({"provider": "forms", "name": "$"})).await;
         neighbour.add_receipt().await;
         let endpoint = json!({"url": "https://example.com/$", "events": ["*"], "description": "$"});

@@ -84,7 +84,7 @@ const ACCOUNTS: &[Row] = &[
 ];
 
 const LEADS: &[Row] = &[
-    query("list_leads", "ownerId=$id", "user"),
+    query("list_leads", "segmentId=$id", "segment"),
     row("create_lead", &[], r#"{"firstName":"Foreign","ownerId":"$user"}"#),
     row("create_leads", &[], r#"{"items":[{"firstName":"Foreign","ownerId":"$user"}]}"#),
     row("upsert_lead", &[], r#"{"email":"foreign@example.com","ownerId":"$user"}"#),
@@ -109,6 +109,28 @@ const LEADS: &[Row] = &[
     row("create_consent", &["lead"], r#"{"channel":"email","purpose":"marketing","state":"granted"}"#),
     row("list_pipelines", &[], ""),
     row("create_pipeline", &[], r#"{"name":"Sales","stages":[{"name":"First"}]}"#),
+    row("get_pipeline", &["pipeline"], ""),
+    row("update_pipeline", &["pipeline"], r#"{"name":"Changed"}"#),
+    row("delete_pipeline", &["pipeline"], ""),
+    row("get_board", &["pipeline"], ""),
+    row("list_custom_fields", &[], ""),
+    row("create_custom_field", &[], r#"{"entity":"lead","key":"nickname","label":"Nickname","type":"text"}"#),
+    row("get_custom_field", &["customField"], ""),
+    row("update_custom_field", &["customField"], r#"{"label":"Changed"}"#),
+    row("delete_custom_field", &["customField"], ""),
+    row("list_duplicates", &[], ""),
+    row(
+        "merge_leads",
+        &[],
+        r#"{"survivorId":"$lead","absorbedIds":["0198a000-0000-7000-8000-00000000beef"]}"#,
+    ),
+    row("unmerge_lead", &["lead"], r#"{"absorbedId":"$lead"}"#),
+    row("list_segments", &[], ""),
+    row("create_segment", &[], r#"{"name":"New","conditions":{"field":"status","op":"eq","value":"new"}}"#),
+    row("preview_segment", &[], r#"{"conditions":{"field":"status","op":"eq","value":"new"}}"#),
+    row("get_segment", &["segment"], ""),
+    row("update_segment", &["segment"], r#"{"name":"Changed"}"#),
+    row("delete_segment", &["segment"], ""),
 ];
 
 const MESSAGES: &[Row] = &[
@@ -157,7 +179,7 @@ const AUTOMATIONS: &[Row] = &[
     row("publish_automation", &["automation"], "{}"),
     row("pause_automation", &["automation"], "{}"),
     row("resume_automation", &["automation"], "{}"),
-    row("execute_automation", &["automation"], r#"{"leadIds":["$lead"]}"#),
+    row("execute_automation", &["automation"], r#"{"segmentId":"$segment"}"#),
     row("list_automation_versions", &["automation"], ""),
     row("get_automation_stats", &["automation"], ""),
     row("list_runs_of_automation", &["automation"], ""),

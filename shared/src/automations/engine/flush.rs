@@ -40,7 +40,7 @@ pub(super) struct RunRow {
     pub(super) ended: bool,
 }
 
-/// Columns of leads. The rows are locked, so their new values replace the old ones as wholes.
+/// Columns of leads; a move to another stage is also an activity. The rows are locked, so their new values replace the old ones as wholes.
 pub(super) async fn leads(tx: &mut TenantTx, changes: &HashMap<Uuid, Map<String, Value>>) -> DbResult<()> {
     let rows: Vec<Value> = changes
         .iter()
@@ -51,12 +51,24 @@ pub(super) async fn leads(tx: &mut TenantTx, changes: &HashMap<Uuid, Map<String,
         return Ok(());
     }
     sqlx::query!(
-        "update leads l
+        "with c as (
+             select * from jsonb_to_recordset($2) as c (id uuid, fields jsonb)
+         ), moved as (
+             insert into activities (tenant_id, id, lead_id, kind, title, data, actor_kind)
+             select $1, new_id(), b.id, 'stage', 'Stage changed',
+                    jsonb_build_object('fromStageId', b.stage_id, 'toStageId', c.fields ->> 'stage_id',
+                                       'secondsInStage', extract(epoch from now() - b.stage_entered_at)::bigint), 'automation'
+               from c join leads b on b.tenant_id = $1 and b.id = c.id
+              where c.fields ? 'stage_id' and c.fields ->> 'stage_id' is distinct from b.stage_id::text
+         )
+         update leads l
             set status = p.status, source = p.source, first_name = p.first_name, last_name = p.last_name, score = p.score,
                 timezone = p.timezone, locale = p.locale, owner_id = p.owner_id, tags = p.tags, custom_fields = p.custom_fields,
                 stage_id = p.stage_id,
-                stage_entered_at = case when p.stage_id is distinct from l.stage_id then now() else l.stage_entered_at end
-           from jsonb_to_recordset($2) as c (id uuid, fields jsonb)
+                stage_entered_at = case when p.stage_id is distinct from l.stage_id then now() else l.stage_entered_at end,
+                won_reason = case when p.stage_id is not distinct from l.stage_id then l.won_reason end,
+                lost_reason = case when p.stage_id is not distinct from l.stage_id then l.lost_reason end
+           from c
            join leads b on b.tenant_id = $1 and b.id = c.id
           cross join lateral jsonb_populate_record(b, c.fields) p
           where l.tenant_id = $1 and l.id = c.id",

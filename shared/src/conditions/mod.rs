@@ -4,12 +4,24 @@
 //! facts: `lead.status`, `lead.tags`, `lead.customFields.plan`, `event.source`, `vars.answer`; a path without a known
 //! root is a field of the lead. Comparisons never fail: a missing field is null, and null satisfies only `exists:
 //! false`, `ne` and equality with null.
+//!
+//! The same tree is evaluated in two places: here, over facts in memory, and in the database, compiled to SQL, where it
+//! is asked of all leads at once. What a text must look like to count as a number or an instant is therefore
+//! written down once in words (`values`) and held by a test that asks both sides the same questions.
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
-use rust_decimal::Decimal;
+mod facts;
+mod read;
+mod sql;
+mod values;
+
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
+
+use self::values::{is_set, number, order, same, texts, within};
+pub use self::{facts::lead_problems, read::read_for_leads};
+pub(crate) use self::{sql::push_condition, values::instant};
 
 /// How deep a tree may nest.
 const MAX_DEPTH: usize = 8;
@@ -198,65 +210,6 @@ pub fn look_up<'a>(roots: &'a Value, path: &str) -> &'a Value {
         let name = if step == "cf" { "customFields" } else { step };
         at.get(name).or_else(|| at.get(step.parse::<usize>().ok()?)).unwrap_or(&Value::Null)
     })
-}
-
-fn is_set(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::String(text) => !text.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        Value::Bool(_) | Value::Number(_) | Value::Object(_) => true,
-    }
-}
-
-fn same(left: &Value, right: &Value) -> bool {
-    match (left, right) {
-        (Value::String(left), Value::String(right)) => left == right,
-        (Value::Number(_), _) | (_, Value::Number(_)) => match (number(left), number(right)) {
-            (Some(left), Some(right)) => left == right,
-            _ => false,
-        },
-        _ => left == right,
-    }
-}
-
-fn texts(field: &Value, value: &Value) -> Option<(String, String)> {
-    Some((field.as_str()?.to_lowercase(), value.as_str()?.to_lowercase()))
-}
-
-fn number(value: &Value) -> Option<Decimal> {
-    match value {
-        Value::Number(number) => {
-            let text = number.to_string();
-            text.parse().ok().or_else(|| Decimal::from_scientific(&text).ok())
-        }
-        Value::String(text) => text.parse().ok(),
-        _ => None,
-    }
-}
-
-fn instant(value: &Value) -> Option<DateTime<Utc>> {
-    let text = value.as_str()?;
-    if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
-        return Some(instant.with_timezone(&Utc));
-    }
-    Some(text.parse::<NaiveDate>().ok()?.and_time(NaiveTime::MIN).and_utc())
-}
-
-fn order(left: &Value, right: &Value) -> Option<std::cmp::Ordering> {
-    if let (Some(left), Some(right)) = (number(left), number(right)) {
-        return Some(left.cmp(&right));
-    }
-    if let (Some(left), Some(right)) = (instant(left), instant(right)) {
-        return Some(left.cmp(&right));
-    }
-    Some(left.as_str()?.cmp(right.as_str()?))
-}
-
-fn within(field: &Value, days: &Value, now: DateTime<Utc>) -> bool {
-    let (Some(at), Some(days)) = (instant(field), number(days)) else { return false };
-    let distance = Decimal::from((at - now).num_seconds().abs());
-    distance <= days * Decimal::from(86_400)
 }
 
 #[cfg(test)]

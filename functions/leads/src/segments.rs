@@ -1,0 +1,109 @@
+//! Saved questions about leads.
+
+use axum::Json;
+use serde::Deserialize;
+use serde_json::Value;
+use shared::{
+    auth::{ManageLeads, ReadLeads},
+    conditions::{Condition, read_for_leads},
+    http::{
+        ApiResult, Check, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString,
+        Valid, Versioned,
+    },
+    segments::{self, NewSegment, Preview, Segment, SegmentFilter, SegmentPatch},
+};
+use utoipa::ToSchema;
+
+use crate::{change::concurrent_change, custom_fields};
+
+/// Segments.
+#[utoipa::path(get, path = "/api/segments", operation_id = "list_segments", tag = "leads",
+    extensions(("x-role" = json!("viewer"))), params(SegmentFilter, shared::http::PageParams),
+    responses((status = 200, body = Page<Segment>)))]
+pub(crate) async fn list_segments(mut cx: Cx<ReadLeads>, query: QueryString) -> ApiResult {
+    let query: ListQuery<SegmentFilter> = query.list(cx.zone())?;
+    let page = segments::list(&mut cx.tx, &query).await?;
+    cx.commit(Json(page)).await
+}
+
+/// Makes a segment. Who belongs to it now has not entered it: only who comes later is told.
+#[utoipa::path(post, path = "/api/segments", operation_id = "create_segment", tag = "leads",
+    extensions(("x-role" = json!("manager"))), request_body = NewSegment,
+    responses((status = 201, body = Segment)))]
+pub(crate) async fn create_segment(mut cx: Cx<ManageLeads>, Valid(new): Valid<NewSegment>) -> ApiResult {
+    let condition = read_for_leads(&new.conditions, "/conditions")?;
+    let now = cx.now();
+    let made = segments::insert(&mut cx.tx, now, new.name.as_str(), new.kind, &condition).await?;
+    segments::fill(&mut cx.tx, now, made.id, &condition).await?;
+    let segment = segments::find(&mut cx.tx, made.id).await?.ok_or_else(Problem::internal)?;
+    let created = Created { location: format!("/api/segments/{}", segment.id), body: &segment };
+    cx.commit(Versioned { version: segment.version, answer: created }).await
+}
+
+/// One segment.
+#[utoipa::path(get, path = "/api/segments/{id}", operation_id = "get_segment", tag = "leads",
+    extensions(("x-role" = json!("viewer"))), params(("id" = Uuid, Path)),
+    responses((status = 200, body = Segment)))]
+pub(crate) async fn get_segment(mut cx: Cx<ReadLeads>, PathId(id): PathId) -> ApiResult {
+    let segment = segments::find(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
+    cx.commit(Versioned { version: segment.version, answer: Json(segment) }).await
+}
+
+/// Changes a segment. New conditions are asked at once; who belongs to it by them has not entered it, nor has anybody left.
+#[utoipa::path(patch, path = "/api/segments/{id}", operation_id = "update_segment", tag = "leads",
+    extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header)),
+    request_body = SegmentPatch, responses((status = 200, body = Segment)))]
+pub(crate) async fn update_segment(
+    mut cx: Cx<ManageLeads>,
+    PathId(id): PathId,
+    seen: IfMatch,
+    Valid(patch): Valid<SegmentPatch>,
+) -> ApiResult {
+    let found = segments::find(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
+    seen.require(found.version)?;
+    let condition = patch.conditions.map(|tree| read_for_leads(&tree, "/conditions")).transpose()?;
+    let name = patch.name.as_ref().map(shared::values::Line::as_str);
+    let now = cx.now();
+    segments::update(&mut cx.tx, id, found.version, name, condition.as_ref())
+        .await?
+        .ok_or_else(concurrent_change)?;
+    if let Some(condition) = &condition {
+        segments::fill(&mut cx.tx, now, id, condition).await?;
+    }
+    let segment = segments::find(&mut cx.tx, id).await?.ok_or_else(Problem::internal)?;
+    cx.commit(Versioned { version: segment.version, answer: Json(segment) }).await
+}
+
+/// Removes a segment. Nobody has left it by that.
+#[utoipa::path(delete, path = "/api/segments/{id}", operation_id = "delete_segment", tag = "leads",
+    extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header)),
+    responses((status = 204)))]
+pub(crate) async fn delete_segment(mut cx: Cx<ManageLeads>, PathId(id): PathId, seen: IfMatch) -> ApiResult {
+    let found = segments::find(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
+    seen.require(found.version)?;
+    segments::delete(&mut cx.tx, id).await?;
+    cx.commit(NoContent).await
+}
+
+/// A tree that is to be tried.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct PreviewRequest {
+    /// The tree.
+    #[schema(value_type = Condition)]
+    conditions: Value,
+}
+
+impl Check for PreviewRequest {}
+
+/// Who a tree is about: how many, and the newest 20 of them.
+#[utoipa::path(post, path = "/api/segments/preview", operation_id = "preview_segment", tag = "leads",
+    extensions(("x-role" = json!("viewer"))), request_body = PreviewRequest,
+    responses((status = 200, body = Preview)))]
+pub(crate) async fn preview_segment(mut cx: Cx<ReadLeads>, Valid(asked): Valid<PreviewRequest>) -> ApiResult {
+    let condition = read_for_leads(&asked.conditions, "/conditions")?;
+    let (now, own_records_of) = (cx.now(), cx.actor.own_records_of());
+    let mut preview = segments::preview(&mut cx.tx, now, condition, own_records_of).await?;
+    custom_fields::mask(&mut cx, &mut preview.sample).await?;
+    cx.commit(Json(preview)).await
+}

@@ -1,0 +1,209 @@
+//! Conditions as SQL: the same tree, asked of the table of leads.
+//!
+//! Every value is a parameter. What an index can answer is written as a plain comparison of the column; everything else
+//! goes through the functions `condition_…`, which hold the meaning that `values` has in memory. No part is ever null, so
+//! that `not` means in SQL what it means in memory.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::{Postgres, QueryBuilder};
+use uuid::Uuid;
+
+use super::{
+    Comparison, Condition, Operator,
+    facts::{Source, locate},
+    values::{instant, number},
+};
+
+type Query<'q> = QueryBuilder<'q, Postgres>;
+
+/// Appends the condition on the lead that the statement calls `l`. `within` counts from `now`.
+pub(crate) fn push_condition(query: &mut Query<'_>, condition: &Condition, now: DateTime<Utc>) {
+    match condition {
+        Condition::All { all } => push_parts(query, all, (" and ", "true"), now),
+        Condition::Any { any } => push_parts(query, any, (" or ", "false"), now),
+        Condition::Not { not } => {
+            query.push("not ");
+            push_parts(query, not, (" or ", "false"), now);
+        }
+        Condition::Compare(comparison) => match locate(&comparison.field) {
+            Some((source, path)) => push_comparison(query, comparison, (source, &path), now),
+            None => push_generic(query, comparison, (Source::Other("null::text"), &[]), now),
+        },
+    }
+}
+
+fn push_parts(query: &mut Query<'_>, parts: &[Condition], (between, none): (&str, &str), now: DateTime<Utc>) {
+    query.push("(");
+    if parts.is_empty() {
+        query.push(none);
+    }
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            query.push(between);
+        }
+        push_condition(query, part, now);
+    }
+    query.push(")");
+}
+
+fn push_comparison(
+    query: &mut Query<'_>,
+    asked: &Comparison,
+    place: (Source, &[String]),
+    now: DateTime<Utc>,
+) {
+    let pushed = match place.0 {
+        Source::Text(column) => push_text(query, asked, column),
+        Source::Id(column) => push_id(query, asked, column),
+        Source::Time(column) => push_time(query, asked, column),
+        Source::Tags => push_tag(query, asked),
+        Source::Other(_) | Source::Json(_) => false,
+    };
+    if !pushed {
+        push_generic(query, asked, place, now);
+    }
+}
+
+/// Equality of texts, unless the value could also be meant as a number or an instant.
+fn push_text(query: &mut Query<'_>, asked: &Comparison, column: &str) -> bool {
+    let Some(words) = alternatives(asked) else { return false };
+    if words.iter().any(|word| number(word).is_some() || instant(word).is_some()) {
+        return false;
+    }
+    let texts: Option<Vec<String>> = words.iter().map(|word| word.as_str().map(ToOwned::to_owned)).collect();
+    let Some(texts) = texts else { return false };
+    query.push(format!("({column} is not null and {column} = any(")).push_bind(texts).push("))");
+    true
+}
+
+/// Equality of ids; a text that is no id equals none.
+fn push_id(query: &mut Query<'_>, asked: &Comparison, column: &str) -> bool {
+    let Some(words) = alternatives(asked) else { return false };
+    let ids: Option<Vec<Uuid>> = words
+        .iter()
+        .map(|word| {
+            word.as_str().and_then(|text| text.parse().ok().filter(|id: &Uuid| id.to_string() == text))
+        })
+        .collect();
+    let Some(ids) = ids else { return false };
+    query.push(format!("({column} is not null and {column} = any(")).push_bind(ids).push("))");
+    true
+}
+
+/// Order of instants.
+fn push_time(query: &mut Query<'_>, asked: &Comparison, column: &str) -> bool {
+    let sign = match asked.op {
+        Operator::Gt | Operator::After => ">",
+        Operator::Gte => ">=",
+        Operator::Lt | Operator::Before => "<",
+        Operator::Lte => "<=",
+        _ => return false,
+    };
+    let Some(at) = instant(&asked.value) else { return false };
+    query.push(format!("({column} is not null and {column} {sign} ")).push_bind(at).push(")");
+    true
+}
+
+fn push_tag(query: &mut Query<'_>, asked: &Comparison) -> bool {
+    match &asked.value {
+        Value::String(tag) if asked.op == Operator::Includes && instant(&asked.value).is_none() => {
+            query.push("(").push_bind(tag.clone()).push(" = any(l.tags))");
+            true
+        }
+        _ => false,
+    }
+}
+
+/// The values that `eq` and `in` offer; none for other operators.
+fn alternatives(asked: &Comparison) -> Option<&[Value]> {
+    match asked.op {
+        Operator::Eq => Some(std::slice::from_ref(&asked.value)),
+        Operator::In => asked.value.as_array().map(Vec::as_slice),
+        _ => None,
+    }
+}
+
+/// The comparison by the functions that know all kinds of values.
+fn push_generic(query: &mut Query<'_>, asked: &Comparison, place: (Source, &[String]), now: DateTime<Utc>) {
+    let value = &asked.value;
+    match asked.op {
+        Operator::Eq => push_same(query, place, value),
+        Operator::Ne => {
+            query.push("not ");
+            push_same(query, place, value);
+        }
+        Operator::In => {
+            query.push("(false");
+            for item in value.as_array().into_iter().flatten() {
+                query.push(" or ");
+                push_same(query, place, item);
+            }
+            query.push(")");
+        }
+        Operator::Includes => push_call(query, "condition_includes", place, value),
+        Operator::Contains => push_call(query, "condition_contains", place, value),
+        Operator::StartsWith => push_call(query, "condition_starts_with", place, value),
+        Operator::Exists => {
+            query.push(if value == &Value::Bool(false) {
+                "not condition_is_set("
+            } else {
+                "condition_is_set("
+            });
+            push_field(query, place);
+            query.push(")");
+        }
+        Operator::Gt | Operator::After => push_order(query, place, value, "> 0"),
+        Operator::Gte => push_order(query, place, value, ">= 0"),
+        Operator::Lt | Operator::Before => push_order(query, place, value, "< 0"),
+        Operator::Lte => push_order(query, place, value, "<= 0"),
+        Operator::Between => match value.as_array().map(Vec::as_slice) {
+            Some([low, high]) => {
+                query.push("(");
+                push_order(query, place, low, ">= 0");
+                query.push(" and ");
+                push_order(query, place, high, "<= 0");
+                query.push(")");
+            }
+            _ => {
+                query.push("false");
+            }
+        },
+        Operator::Within => {
+            query.push("condition_within(");
+            push_field(query, place);
+            query.push(", ").push_bind(value.clone()).push(", ").push_bind(now).push(")");
+        }
+    }
+}
+
+fn push_same(query: &mut Query<'_>, place: (Source, &[String]), value: &Value) {
+    push_call(query, "condition_same", place, value);
+}
+
+fn push_call(query: &mut Query<'_>, function: &str, place: (Source, &[String]), value: &Value) {
+    query.push(function).push("(");
+    push_field(query, place);
+    query.push(", ").push_bind(value.clone()).push(")");
+}
+
+fn push_order(query: &mut Query<'_>, place: (Source, &[String]), value: &Value, holds: &str) {
+    query.push("coalesce(");
+    push_call(query, "condition_order", place, value);
+    query.push(format!(" {holds}, false)"));
+}
+
+/// The field as JSON, null included.
+fn push_field(query: &mut Query<'_>, (source, path): (Source, &[String])) {
+    match source {
+        Source::Text(column) | Source::Id(column) | Source::Time(column) | Source::Other(column) => {
+            query.push(format!("coalesce(to_jsonb({column}), 'null')"));
+        }
+        Source::Tags => {
+            query.push("to_jsonb(l.tags)");
+        }
+        Source::Json(column) => {
+            query.push(format!("coalesce({column} #> ")).push_bind(path.to_vec()).push(", 'null')");
+        }
+    }
+}
