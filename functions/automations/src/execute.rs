@@ -23,7 +23,6 @@ pub(crate) async fn execute_automation(
     Valid(mut request): Valid<Execute>,
 ) -> ApiResult {
     let automation = automations::find(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
-    let own = cx.actor.own_records_of();
     if let Some(segment) = request.segment_id {
         request.lead_ids = people_of(&mut cx, segment, request.dry_run).await?;
     }
@@ -37,6 +36,7 @@ pub(crate) async fn execute_automation(
             "Publish the automation, or resume it, before it is started.",
         ));
     }
+    let own = cx.actor.own_records_of();
     let executed = automations::execute(&mut cx.tx, id, &request, own).await?;
     cx.commit(Accepted(executed)).await
 }
