@@ -62,7 +62,8 @@ async fn what_was_accepted_before_an_outage_is_done_after_it_and_nothing_twice()
     let mut values = stack().values.clone();
     let app_url = settings::as_role(&owner_url, "wellspring_app", None).unwrap();
     values.insert("DATABASE_URL".to_owned(), app_url);
-    let client = Client::anonymous().on(&serve(owner_url, values));
+    let served = serve(owner_url, values);
+    let client = Client::anonymous().on(&served.base);
     let tenant = Tenant::at(&client).await;
     let made = tenant.post("/api/automations", automation()).await.expect(201);
     let automation = format!("/api/automations/{}", made["id"].as_str().unwrap());

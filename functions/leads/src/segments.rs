@@ -98,7 +98,7 @@ impl Check for PreviewRequest {}
 
 /// Who a tree is about: how many, and the newest 20 of them.
 #[utoipa::path(post, path = "/api/segments/preview", operation_id = "preview_segment", tag = "leads",
-    extensions(("x-role" = json!("viewer"))), request_body = PreviewRequest,
+    extensions(("x-role" = json!("viewer")), ("x-scope" = json!("leads:read"))), request_body = PreviewRequest,
     responses((status = 200, body = Preview)))]
 pub(crate) async fn preview_segment(mut cx: Cx<ReadLeads>, Valid(asked): Valid<PreviewRequest>) -> ApiResult {
     let condition = read_for_leads(&asked.conditions, "/conditions")?;

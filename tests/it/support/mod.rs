@@ -56,7 +56,7 @@ impl Running {
     pub fn serve(&self, database: &str) -> Client {
         let mut values = self.values.clone();
         values.insert("DATABASE_URL".to_owned(), self.app_url_of(database));
-        Client::anonymous().on(&serve(self.cluster.owner_url(database), values))
+        Client::anonymous().on(&serve(self.cluster.owner_url(database), values).for_good())
     }
 
     /// Runs SQL as the schema's owner.
@@ -89,13 +89,29 @@ fn start() -> Running {
         ["newer", "older"].map(|kid| generate_entry(kid).expect("a key is made").expose().to_owned());
     let given = HashMap::from([("JWT_SIGNING_KEYS".to_owned(), signing.join(","))]);
     let values = settings::values(&dir, &app_url, 3000, &given).expect("keys are made");
-    let base = serve(owner_url.clone(), values.clone());
+    let base = serve(owner_url.clone(), values.clone()).for_good();
     Running { base, owner_url, app_url, values, cluster }
 }
 
-/// Starts a stack on a migrated database and returns where it listens.
-pub fn serve(owner_url: String, values: HashMap<String, String>) -> String {
+/// A stack that runs until this is dropped.
+pub struct Served {
+    /// Where it listens.
+    pub base: String,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+}
+
+impl Served {
+    /// Lets it run until the process ends.
+    fn for_good(mut self) -> String {
+        std::mem::forget(self.stop.take());
+        self.base.clone()
+    }
+}
+
+/// Starts a stack on a database that it migrates.
+pub fn serve(owner_url: String, values: HashMap<String, String>) -> Served {
     let (given, listening) = std::sync::mpsc::channel();
+    let (stop, stopped) = tokio::sync::oneshot::channel();
     let options = Options {
         owner_url,
         values,
@@ -110,8 +126,11 @@ pub fn serve(owner_url: String, values: HashMap<String, String>) -> String {
         runtime.block_on(async {
             let stack = Stack::start(options).await.expect("the stack starts");
             given.send(stack.address).expect("the harness waits for the address");
-            std::future::pending::<()>().await;
+            // An answer or none: both say that it is over.
+            let _ = stopped.await;
+            stack.stop().await;
         });
     });
-    format!("http://{}", listening.recv().expect("the stack listens"))
+    let address = listening.recv().expect("the stack listens");
+    Served { base: format!("http://{address}"), stop: Some(stop) }
 }
