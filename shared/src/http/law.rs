@@ -121,7 +121,7 @@ async fn read_body(request: &mut Request) -> Result<(), Problem> {
             return Err(Problem::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "body_too_large",
-                "A body may have 1 MB at most; larger uploads go in parts.",
+                "A body may have 1 MB at most.",
             ));
         }
         Err(_) => {
