@@ -24,6 +24,7 @@ pub struct CountingProxy {
     /// Where to connect instead.
     pub address: SocketAddr,
     trips: Arc<AtomicU64>,
+    lost_from: Arc<AtomicU64>,
     accepting: JoinHandle<()>,
 }
 
@@ -37,19 +38,25 @@ impl CountingProxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let trips = Arc::new(AtomicU64::new(0));
-        let counter = Arc::clone(&trips);
+        let lost_from = Arc::new(AtomicU64::new(u64::MAX));
+        let (counter, limit) = (Arc::clone(&trips), Arc::clone(&lost_from));
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(forward(client, target, Arc::clone(&counter)));
+                tokio::spawn(forward(client, target, Arc::clone(&counter), Arc::clone(&limit)));
             }
         });
-        Ok(Self { address, trips, accepting })
+        Ok(Self { address, trips, lost_from, accepting })
     }
 
     /// Round trips so far.
     #[must_use]
     pub fn trips(&self) -> u64 {
         self.trips.load(Ordering::SeqCst)
+    }
+
+    /// Loses the answers from the given round trip on: the server has done what it was asked, and nobody hears of it.
+    pub fn lose_answers_from(&self, trip: u64) {
+        self.lost_from.store(trip, Ordering::SeqCst);
     }
 }
 
@@ -59,7 +66,7 @@ impl Drop for CountingProxy {
     }
 }
 
-async fn forward(client: TcpStream, target: SocketAddr, trips: Arc<AtomicU64>) {
+async fn forward(client: TcpStream, target: SocketAddr, trips: Arc<AtomicU64>, lost_from: Arc<AtomicU64>) {
     let Ok(server) = TcpStream::connect(target).await else { return };
     // Nagle's algorithm would add delays that the real connection does not have.
     if client.set_nodelay(true).is_err() || server.set_nodelay(true).is_err() {
@@ -68,22 +75,29 @@ async fn forward(client: TcpStream, target: SocketAddr, trips: Arc<AtomicU64>) {
     let server_spoke = Arc::new(AtomicBool::new(true));
     let (client_read, client_write) = client.into_split();
     let (server_read, server_write) = server.into_split();
-    let answered = Arc::clone(&server_spoke);
+    let (answered, counter) = (Arc::clone(&server_spoke), Arc::clone(&trips));
     let up = pump(client_read, server_write, move || {
         if answered.swap(false, Ordering::SeqCst) {
-            trips.fetch_add(1, Ordering::SeqCst);
+            counter.fetch_add(1, Ordering::SeqCst);
         }
+        true
     });
-    let down = pump(server_read, client_write, move || server_spoke.store(true, Ordering::SeqCst));
+    let down = pump(server_read, client_write, move || {
+        server_spoke.store(true, Ordering::SeqCst);
+        trips.load(Ordering::SeqCst) < lost_from.load(Ordering::SeqCst)
+    });
     // Whichever side closes first ends both.
     tokio::select! { () = up => {}, () = down => {} }
 }
 
-async fn pump(mut from: tcp::OwnedReadHalf, mut to: tcp::OwnedWriteHalf, spoke: impl Fn()) {
+/// Forwards what `passes` lets through.
+async fn pump(mut from: tcp::OwnedReadHalf, mut to: tcp::OwnedWriteHalf, passes: impl Fn() -> bool) {
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let Ok(count @ 1..) = from.read(&mut buffer).await else { return };
-        spoke();
+        if !passes() {
+            continue;
+        }
         let Some(bytes) = buffer.get(..count) else { return };
         if to.write_all(bytes).await.is_err() {
             return;
