@@ -41,7 +41,7 @@ pub(crate) async fn list_runs_of_automation(
     extensions(("x-role" = json!("viewer"))), params(("id" = Uuid, Path)), responses((status = 200, body = Stats)))]
 pub(crate) async fn get_stats(mut cx: Cx<ReadAutomations>, PathId(id): PathId) -> ApiResult {
     automations::find(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
-    let stats = automations::stats(&mut cx.tx, id).await?;
+    let stats = automations::stats(&mut cx.tx, id, cx.actor.own_records_of()).await?;
     cx.commit(Json(stats)).await
 }
 

@@ -105,7 +105,9 @@ impl Expanded {
             "invoices" => {
                 require::<ReadFinance>(&cx.actor)?;
                 let query = first(InvoiceFilter { lead_id: vec![lead], ..InvoiceFilter::default() });
-                self.invoices = Some(invoices::list_invoices(tx, &query, all).await?);
+                let page = invoices::list_invoices(tx, &query, all).await?;
+                self.invoices =
+                    Some(if cx.actor.sees_contacts() { page } else { page.map(Invoice::masked) });
             }
             "metrics" => {
                 require::<ReadWellness>(&cx.actor)?;

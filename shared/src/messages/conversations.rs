@@ -18,6 +18,7 @@ use crate::{
         SortKind,
     },
     ids::new_id,
+    mask::SearchFields,
     private::Private,
     values::{Line, Prose},
 };
@@ -90,8 +91,12 @@ pub struct ConversationFilter {
     pub lead_id: Vec<Uuid>,
     /// Only those with unread messages, or only those without.
     pub unread: Option<bool>,
-    /// Fragments of the subject, or of the person's name, e-mail address or telephone number.
+    /// Fragments of the subject, or of the person's name, e-mail address or telephone number; not of the latter two for those
+    /// who see only hints of them.
     pub search: Option<String>,
+    /// What the search looks through; see [`crate::http::Actor::searches`].
+    #[param(ignore)]
+    pub search_fields: SearchFields,
 }
 
 impl ConversationFilter {
@@ -116,6 +121,7 @@ impl FromQuery for ConversationFilter {
             lead_id: params.ids("leadId"),
             unread: params.flag("unread"),
             search: params.text("search"),
+            search_fields: SearchFields::default(),
         }
     }
 }
@@ -149,7 +155,9 @@ pub async fn list_conversations(
         select
             .push(" and c.id = any (array(select search_conversations(")
             .push_bind(text.clone())
-            .push(", 10000)))");
+            .push(", 10000, ")
+            .push_bind(filter.search_fields.word())
+            .push(")))");
     }
     if let Some(owner) = own_records_of {
         select.push(" and l.owner_id = any (").push_bind(owner.to_vec()).push(")");

@@ -27,6 +27,9 @@ async fn every_recorded_event_gets_an_answer_from_the_real_binary() {
         if over_http && event["headers"].get("authorization").is_some() {
             set_header(&mut event, "authorization", &format!("Bearer {token}"));
         }
+        if event.get("tenant").is_some() {
+            event["tenant"] = tenant.id.as_str().into();
+        }
         let outcome = environment.invoke(&event).await.unwrap_or_else(|fault| panic!("{name}: {fault}"));
         if over_http {
             let answer = parse_http(&outcome).unwrap();

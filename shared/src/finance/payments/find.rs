@@ -7,11 +7,12 @@ use uuid::Uuid;
 
 use super::Payment;
 use crate::{
+    auth::Owners,
     db::{
         DbResult, TenantTx,
         keyset::{push_any, push_page, push_range},
     },
-    finance::ledger::Tender,
+    finance::{ledger::Tender, whose::push_visible_payments},
     http::{FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, SortField, SortKind},
 };
 
@@ -81,11 +82,15 @@ pub async fn find_payment(tx: &mut TenantTx, id: Uuid) -> DbResult<Option<Paymen
     Ok(payment)
 }
 
-/// One page of payments and refunds.
+/// One page of the payments and refunds that the caller sees.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn list_payments(tx: &mut TenantTx, query: &ListQuery<PaymentFilter>) -> DbResult<Page<Payment>> {
+pub async fn list_payments(
+    tx: &mut TenantTx,
+    query: &ListQuery<PaymentFilter>,
+    own_records_of: Owners<'_>,
+) -> DbResult<Page<Payment>> {
     let mut select = QueryBuilder::new(
         "select p.id, p.kind, p.status, p.lead_id, p.invoice_id, p.refund_of_id, p.sale_id, p.shift_id, p.tender, p.amount,
                 p.currency::text as currency, p.applied_amount as applied, p.refunded_amount as refunded,
@@ -100,6 +105,7 @@ pub async fn list_payments(tx: &mut TenantTx, query: &ListQuery<PaymentFilter>) 
     push_any(&mut select, "p.lead_id", &query.filter.lead_id);
     push_any(&mut select, "p.invoice_id", &query.filter.invoice_id);
     push_any(&mut select, "p.shift_id", &query.filter.shift_id);
+    push_visible_payments(&mut select, own_records_of);
     push_range(&mut select, "p.received_at", (query.filter.from, query.filter.to));
     if let Some(wanted) = query.filter.unapplied {
         select

@@ -7,10 +7,12 @@ use uuid::Uuid;
 
 use super::Sale;
 use crate::{
+    auth::Owners,
     db::{
         DbResult, TenantTx,
         keyset::{push_any, push_page, push_range},
     },
+    finance::whose::push_visible_sales,
     http::{FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, SortField, SortKind},
 };
 
@@ -49,11 +51,15 @@ impl FromQuery for SaleFilter {
     }
 }
 
-/// One page of sales and returns.
+/// One page of the sales and returns that the caller sees.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn list_sales(tx: &mut TenantTx, query: &ListQuery<SaleFilter>) -> DbResult<Page<Sale>> {
+pub async fn list_sales(
+    tx: &mut TenantTx,
+    query: &ListQuery<SaleFilter>,
+    own_records_of: Owners<'_>,
+) -> DbResult<Page<Sale>> {
     let mut select = QueryBuilder::new(
         "select s.id, s.kind, s.status, s.shift_id, s.client_sale_id, s.return_of_id, s.invoice_id, s.lead_id,
                 s.currency::text as currency, s.total, s.tip, s.change_given as change, s.tenders, s.sold_by, s.sold_at,
@@ -65,6 +71,7 @@ pub async fn list_sales(tx: &mut TenantTx, query: &ListQuery<SaleFilter>) -> DbR
     push_any(&mut select, "s.status", &query.filter.status);
     push_any(&mut select, "s.shift_id", &query.filter.shift_id);
     push_any(&mut select, "s.lead_id", &query.filter.lead_id);
+    push_visible_sales(&mut select, own_records_of);
     push_range(&mut select, "s.sold_at", (query.filter.from, query.filter.to));
     push_page(&mut select, "s", &query.page);
     let rows = select.build_query_as::<Sale>().fetch_all(tx.conn()).await?;
