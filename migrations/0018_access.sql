@@ -112,4 +112,17 @@ begin
     return named;
 end
 $$;
-call give_function('tenant_named(text)', 'wellspring_lookup', 'current_user');
+call give_function('tenant_named(text)', 'wellspring_lookup', '');
+
+-- Giving a function away gives the former owner's rights away with it, so that the new owner grants it back.
+do $$
+declare
+    migrating name := current_user;
+begin
+    execute format('grant wellspring_lookup to %I', migrating);
+    execute 'set local role wellspring_lookup';
+    execute format('grant execute on function tenant_named(text) to %I', migrating);
+    execute format('set local role %I', migrating);
+    execute format('revoke wellspring_lookup from %I', migrating);
+end
+$$;

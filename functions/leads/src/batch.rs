@@ -12,8 +12,8 @@ use shared::{
         Valid, Versioned, parse_value,
     },
     leads::{
-        self, BatchResult, Definitions, Hidden, IDENTITY_TAKEN, Identities, Known, Lead, NewLead, UpdatedLead,
-        Upserted,
+        self, BatchResult, Definitions, Hidden, IDENTITY_TAKEN, Identities, Known, Lead, NewLead,
+        UpdatedLead, Upserted,
     },
 };
 use utoipa::ToSchema;

@@ -106,8 +106,7 @@ impl Expanded {
                 require::<ReadFinance>(&cx.actor)?;
                 let query = first(InvoiceFilter { lead_id: vec![lead], ..InvoiceFilter::default() });
                 let page = invoices::list_invoices(tx, &query, all).await?;
-                self.invoices =
-                    Some(if cx.actor.sees_contacts() { page } else { page.map(Invoice::masked) });
+                self.invoices = Some(if cx.actor.sees_contacts() { page } else { page.map(Invoice::masked) });
             }
             "metrics" => {
                 require::<ReadWellness>(&cx.actor)?;

@@ -7,8 +7,8 @@ use shared::{
     auth::{ManageLeads, ReadLeads},
     conditions::{Condition, read_for_leads},
     http::{
-        Actor, ApiResult, Check, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString,
-        Valid, Versioned,
+        Actor, ApiResult, Check, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem,
+        QueryString, Valid, Versioned,
     },
     leads::{Hidden, Lead},
     segments::{self, NewSegment, Preview, Segment, SegmentFilter, SegmentPatch},

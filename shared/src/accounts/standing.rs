@@ -132,7 +132,10 @@ pub async fn carry_out_standing_order(
         .await?;
     let tenant = tenant.ok_or(StandingError::Unknown)?;
     let mut tx = conn.begin().await?;
-    sqlx::query("select set_config('app.tenant_id', $1, true)").bind(tenant.to_string()).execute(&mut *tx).await?;
+    sqlx::query("select set_config('app.tenant_id', $1, true)")
+        .bind(tenant.to_string())
+        .execute(&mut *tx)
+        .await?;
     let report = stand(&mut tx, tenant, order).await?.ok_or(StandingError::Unknown)?;
     tx.commit().await?;
     conn.close().await?;
@@ -195,9 +198,7 @@ pub async fn end_trial(tx: &mut TenantTx) -> DbResult<bool> {
     .fetch_optional(tx.conn())
     .await?;
     let Some(trial_ends_at) = ended else { return Ok(false) };
-    let state = |status: &str, reason: Option<&str>| {
-        json!({"status": status, "statusReason": reason, "trialEndsAt": trial_ends_at})
-    };
+    let state = |status: &str, reason: Option<&str>| json!({"status": status, "statusReason": reason, "trialEndsAt": trial_ends_at});
     let entry = audit::Entry {
         actor: ("system", None),
         action: "tenant.suspended",

@@ -9,7 +9,10 @@ use uuid::Uuid;
 
 use crate::{
     auth::Owners,
-    db::{DbResult, TenantTx, keyset::push_page},
+    db::{
+        DbResult, TenantTx,
+        keyset::{push_page, total},
+    },
     http::{FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, SortField, SortKind},
     private::Private,
 };
@@ -130,23 +133,32 @@ pub async fn list(
     query: &ListQuery<NotificationFilter>,
     own_records_of: Owners<'_>,
 ) -> DbResult<Page<Notification>> {
-    let mut select = QueryBuilder::new(
-        "select n.id, n.kind, n.title, n.body, n.data, n.lead_id, n.read_at, n.created_at
+    let tenant = tx.tenant();
+    let filtered = |head: &str| {
+        let mut select = QueryBuilder::new(head);
+        select.push(
+            "select n.id, n.kind, n.title, n.body, n.data, n.lead_id, n.read_at, n.created_at
            from notifications n where n.tenant_id = ",
-    );
-    select.push_bind(tx.tenant()).push(" and n.user_id = ").push_bind(user);
-    match query.filter.unread {
-        Some(true) => select.push(" and n.read_at is null"),
-        Some(false) => select.push(" and n.read_at is not null"),
-        None => &mut select,
+        );
+        select.push_bind(tenant).push(" and n.user_id = ").push_bind(user);
+        match query.filter.unread {
+            Some(true) => select.push(" and n.read_at is null"),
+            Some(false) => select.push(" and n.read_at is not null"),
+            None => &mut select,
+        };
+        if let Some(owners) = own_records_of {
+            select.push(" and (n.lead_id is null or exists (select from leads l where l.tenant_id = n.tenant_id and l.id = n.lead_id and l.owner_id = any (");
+            select.push_bind(owners.to_vec()).push(")))");
+        }
+        select
     };
-    if let Some(owners) = own_records_of {
-        select.push(" and (n.lead_id is null or exists (select from leads l where l.tenant_id = n.tenant_id and l.id = n.lead_id and l.owner_id = any (");
-        select.push_bind(owners.to_vec()).push(")))");
-    }
+    let mut select = filtered("");
     push_page(&mut select, "n", &query.page);
     let rows = select.build_query_as::<Notification>().fetch_all(tx.conn()).await?;
-    Ok(query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id }))
+    let mut page =
+        query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id });
+    page.total = total(tx, &query.page, filtered).await?;
+    Ok(page)
 }
 
 /// Marks a colleague's notifications as read: the given ones, or all. Answers how many were not before.

@@ -7,6 +7,7 @@ mod keys;
 mod mfa;
 mod sessions;
 mod settings;
+mod standing;
 mod step_up;
 mod tenant_life;
 mod tokens;

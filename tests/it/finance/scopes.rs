@@ -40,8 +40,8 @@ fn path(kind: &str, row: &Value) -> String {
 
 #[tokio::test]
 async fn payments_of_unseen_leads_are_as_absent_as_missing_ones() {
-    let Scene { tenant, otto, own, foreign } = &Scene::new().await;
-    let scene = Scene { tenant: Tenant::clone_of(tenant), otto: otto.clone(), own: own.clone(), foreign: foreign.clone() };
+    let scene = Scene::new().await;
+    let Scene { tenant, otto, own, foreign } = &scene;
     let pay = async |lead: &Value| -> Value {
         let body = json!({"leadId": lead["id"], "amount": 5_000, "currency": "EUR", "tender": "cash"});
         tenant.post("/api/finance/payments", body).await.expect(201)
@@ -106,15 +106,11 @@ async fn the_till_is_everybodys_and_an_unseen_customers_sale_is_not() {
     assert_eq!((seen.len(), all.len()), (2, 3), "what a passer-by paid is the till's");
 
     let hidden = path("pos/sales", &theirs);
-    let give_back = |sale: &Value| {
-        json!({"lines": [{"lineId": sale["receipt"]["lines"][0]["id"], "quantity": "1"}], "tender": "cash"})
-    };
+    let give_back = |sale: &Value| json!({"lines": [{"lineId": sale["receipt"]["lines"][0]["id"], "quantity": "1"}], "tender": "cash"});
     otto.get(&hidden).await.expect_problem(404, "not_found");
     otto.get(&format!("{hidden}/receipt")).await.expect_problem(404, "not_found");
     otto.post(&format!("{hidden}/return"), give_back(&theirs)).await.expect_problem(404, "not_found");
-    otto.post("/api/finance/pos/sales", sale(foreign, "new"))
-        .await
-        .expect_invalid("/leadId", "unknown_lead");
+    otto.post("/api/finance/pos/sales", sale(foreign, "new")).await.expect_invalid("/leadId", "unknown_lead");
     // The till's own name for a sale does not open somebody else's.
     otto.post("/api/finance/pos/sales", sale(&Value::Null, "theirs"))
         .await

@@ -27,6 +27,8 @@ struct Route {
     path: String,
     operation: String,
     role: String,
+    /// Whether a user must see all records.
+    needs_all: bool,
 }
 
 fn routes() -> Vec<Route> {
@@ -39,6 +41,7 @@ fn routes() -> Vec<Route> {
                 path: path.clone(),
                 operation: operation["operationId"].as_str().unwrap().to_owned(),
                 role: operation["x-role"].as_str().unwrap_or("undeclared").to_owned(),
+                needs_all: operation["x-record-scope"] == "all",
             });
         }
     }
@@ -115,6 +118,22 @@ async fn a_role_below_the_least_one_is_refused_and_the_least_one_is_not() {
             let answer = call(client, &route, &path, None).await;
             assert!(![401, 403].contains(&answer.status.as_u16()), "{answer}");
             assert!(answer.status.as_u16() < 500, "{answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_about_the_whole_business_is_refused_to_whoever_sees_a_part_of_it() {
+    let tenant = Tenant::new().await;
+    let (own, _) = tenant.bound("owner", "own").await;
+    let ends_the_session = ["logout_everywhere", "delete_tenant"];
+    for route in guarded().filter(|route| !ends_the_session.contains(&route.operation.as_str())) {
+        let answer = call(&own, &route, &fill(&route.path, &[]), Some(&Value::Null)).await;
+        if route.needs_all {
+            let problem = answer.expect_problem(403, "record_scope_required");
+            assert_eq!(problem["requiredRecordScope"], "all", "{answer}");
+        } else {
+            assert_ne!(answer.status, 403, "{answer}");
         }
     }
 }

@@ -68,7 +68,8 @@ pub async fn receive(
             reference: new.reference,
         };
         let paying = pay_invoice(tx, now, invoice, paid, created_by).await;
-        return paying.map_err(|problem| if problem.code() == "not_found" { unknown_invoice() } else { problem });
+        return paying
+            .map_err(|problem| if problem.code() == "not_found" { unknown_invoice() } else { problem });
     }
     let currency = new.currency.map_or_else(|| tx.settings().currency.clone(), Currency::into_string);
     let mut incoming = Incoming::new(new.tender, new.amount.get(), &currency, new.received_at.unwrap_or(now));
