@@ -77,6 +77,12 @@ async fn load(needs: Needs) -> Option<Config> {
     match Config::load(needs).await {
         Ok(config) => {
             logging::init_lambda(&config.log_level);
+            for warning in config.warnings().iter().filter(|_| needs != Needs::Migrate) {
+                tracing::warn!(
+                    warning,
+                    "the configuration works and will disappoint somebody: docs/deploy.md says whom"
+                );
+            }
             Some(config)
         }
         Err(problems) => {

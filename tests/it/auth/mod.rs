@@ -5,6 +5,7 @@ mod credentials;
 mod doors;
 mod keys;
 mod mfa;
+mod platform_mail;
 mod sessions;
 mod settings;
 mod standing;
