@@ -10,7 +10,7 @@ use shared::{
         },
         whose,
     },
-    http::{ApiResult, Created, Cx, ListQuery, Page, PathId, Problem, QueryString, Valid},
+    http::{ApiResult, Created, Cx, Hashed, ListQuery, Page, PathId, Problem, QueryString, Valid},
 };
 use uuid::Uuid;
 
@@ -47,7 +47,7 @@ pub(crate) async fn create_sale(mut cx: Cx<WriteFinance>, Valid(new): Valid<NewS
 pub(crate) async fn get_sale(mut cx: Cx<ReadTill>, PathId(id): PathId) -> ApiResult {
     require_visible(&mut cx, id).await?;
     let sale = find_sale(&mut cx.tx, Some(id), None).await?.ok_or_else(Problem::not_found)?;
-    cx.commit(Json(sale)).await
+    cx.commit(Hashed(sale)).await
 }
 
 /// What is printed for a sale or a return.
@@ -57,7 +57,7 @@ pub(crate) async fn get_sale(mut cx: Cx<ReadTill>, PathId(id): PathId) -> ApiRes
 pub(crate) async fn get_receipt(mut cx: Cx<ReadTill>, PathId(id): PathId) -> ApiResult {
     require_visible(&mut cx, id).await?;
     let sale = find_sale(&mut cx.tx, Some(id), None).await?.ok_or_else(Problem::not_found)?;
-    cx.commit(Json(sale.receipt)).await
+    cx.commit(Hashed(sale.receipt)).await
 }
 
 /// Takes lines of a sale back, gives the money back and answers the return.

@@ -11,7 +11,7 @@ use shared::{
     finance::invoices::{self, Invoice, InvoiceFilter},
     http::{
         ApiResult, Cx, FromQuery, ListQuery, Page, PageRequest, Params, PathId, Problem, QueryString,
-        Versioned,
+        Together, Versioned,
     },
     leads::{self, Activity, ActivityFilter, Lead},
     messages::{self, Conversation, ConversationFilter},
@@ -84,7 +84,8 @@ pub(crate) async fn get_lead(mut cx: Cx<ReadLeads>, PathId(id): PathId, query: Q
     }
     let version = lead.version;
     let lead = if cx.actor.sees_contacts() { lead } else { lead.masked() };
-    cx.commit(Versioned { version, answer: Json(LeadDetail { lead, expanded }) }).await
+    let answer = Versioned { version, answer: Json(LeadDetail { lead, expanded }) };
+    if expand.is_empty() { cx.commit(answer).await } else { cx.commit(Together(answer)).await }
 }
 
 impl Expanded {

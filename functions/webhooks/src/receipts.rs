@@ -3,7 +3,7 @@
 use axum::Json;
 use shared::{
     auth::{ReadWebhooks, WriteWebhooks},
-    http::{Accepted, ApiResult, Cx, ListQuery, Page, PathId, Problem, QueryString},
+    http::{Accepted, ApiResult, Cx, Hashed, ListQuery, Page, PathId, Problem, QueryString},
     webhooks::receipts::{self, Receipt, ReceiptDetail, ReceiptFilter},
 };
 
@@ -22,7 +22,7 @@ pub(crate) async fn list_webhook_receipts(mut cx: Cx<ReadWebhooks>, query: Query
     extensions(("x-role" = json!("admin")), ("x-record-scope" = json!("all"))), params(("id" = Uuid, Path)), responses((status = 200, body = ReceiptDetail)))]
 pub(crate) async fn get_webhook_receipt(mut cx: Cx<ReadWebhooks>, PathId(id): PathId) -> ApiResult {
     let receipt = receipts::find(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
-    cx.commit(Json(receipt)).await
+    cx.commit(Hashed(receipt)).await
 }
 
 /// Works on a delivery once more, as a new receipt. What was done the first time is not done again.
