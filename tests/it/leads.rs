@@ -4,6 +4,7 @@ mod bin;
 mod changes;
 mod custom_fields;
 mod lists;
+mod masking;
 mod merges;
 mod pipelines;
 mod plans;

@@ -19,10 +19,11 @@ use uuid::Uuid;
 use super::{Meter, Problem, RawBody, idempotency::Claim};
 use crate::{
     app::App,
-    auth::{Access, Owners, Permission, Role, Scope, role::any_allows},
+    auth::{Access, Owners, Permission, RecordScope, Role, Scope, role::any_allows},
     clock,
     db::TenantTx,
     ids::TenantId,
+    mask::SearchFields,
     queue::Queue,
 };
 
@@ -113,9 +114,18 @@ impl Actor {
         }
     }
 
+    /// What this actor's searches look through.
+    #[must_use]
+    pub fn searches(&self) -> SearchFields {
+        if self.sees_contacts() { SearchFields::All } else { SearchFields::Names }
+    }
+
     fn authorise<P: Permission>(&self, now: DateTime<Utc>) -> Result<(), Problem> {
         match self {
             Self::User { role, .. } if *role < P::ROLE => Err(Problem::role_required(P::ROLE)),
+            Self::User { sees: Some(_), .. } if P::RECORDS == RecordScope::All => {
+                Err(Problem::record_scope_required(P::RECORDS))
+            }
             Self::User { authenticated_at, .. }
                 if P::PROOF.is_fresh() && now - *authenticated_at >= FRESHNESS =>
             {

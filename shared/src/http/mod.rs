@@ -25,7 +25,7 @@ mod problem;
 mod service;
 mod site;
 
-pub use answer::{Accepted, Created, MultiStatus, NoContent, Versioned};
+pub use answer::{Accepted, Created, Hashed, MultiStatus, NoContent, Together, Versioned};
 pub(crate) use body::locate_field;
 pub use body::{Check, RawBody, Valid, ValidOrDefault, parse as parse_body, parse_value};
 pub use common::DOCUMENT;
