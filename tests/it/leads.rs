@@ -7,6 +7,7 @@ mod lists;
 mod merges;
 mod pipelines;
 mod plans;
+mod privacy;
 mod scopes;
 mod segments;
 mod upserts;

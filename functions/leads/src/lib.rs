@@ -10,6 +10,7 @@ mod identities;
 mod leads;
 mod merge;
 mod pipelines;
+mod privacy;
 mod segments;
 
 use shared::http::Api;
@@ -37,6 +38,8 @@ pub fn api() -> Api {
         .routes(routes!(identities::list_identities, identities::create_identity))
         .routes(routes!(identities::delete_identity))
         .routes(routes!(consents::list_consents, consents::create_consent))
+        .routes(routes!(privacy::export_lead))
+        .routes(routes!(privacy::erase_lead))
         .routes(routes!(pipelines::list_pipelines, pipelines::create_pipeline))
         .routes(routes!(pipelines::get_pipeline, pipelines::update_pipeline, pipelines::delete_pipeline))
         .routes(routes!(pipelines::get_board))

@@ -198,7 +198,7 @@ fn push_filter(
 ) {
     query.push(" where l.tenant_id = ").push_bind(tenant).push(" and l.merged_into_id is null");
     query.push(if filter.deleted == Some(true) {
-        " and l.deleted_at is not null"
+        " and l.deleted_at is not null and l.erased_at is null"
     } else {
         " and l.deleted_at is null"
     });
