@@ -11,7 +11,10 @@ use shared::{
     ids::new_id,
 };
 use crate::support::{Client, Tenant, stack, tenant::PASSWORD};
-use life::{Life, id, traces};
+use life::{Life, id, key_of, traces};
+
+/// Tables whose rows change by themselves: asking is an entry of the log, and a dead endpoint is tried again and again.
+const MOVING: [&str; 2] = ["audit_log", "webhook_deliveries"];
 
 /// A word and nine digits that nobody else uses.
 fn unique(name: &str) -> (String, String) {
@@ -55,7 +58,7 @@ async fn a_person_is_handed_over_whole_in_pieces_that_fit() {
     }
     let text = whole.to_string();
     assert!(!text.contains("Somebodyelse") && !text.contains(other["email"].as_str().unwrap()));
-    assert!(!text.contains("hash\":\"\\\\x") || whole["manifest"]["leftOut"].is_object());
+    assert_eq!(whole["manifest"]["leftOut"]["leads"], json!(["searchText"]));
 
     // The same in pieces.
     let mut pieces: Vec<Value> = Vec::new();
@@ -68,13 +71,10 @@ async fn a_person_is_handed_over_whole_in_pieces_that_fit() {
         assert_eq!(piece["nextCursor"].is_null(), next.is_none());
         pieces.push(piece);
     }
-    for (table, rows) in tables {
-        // Asking is an entry of the audit log itself.
+    for (table, rows) in tables.iter().filter(|(table, _)| !MOVING.contains(&table.as_str())) {
         let together: Vec<&Value> =
             pieces.iter().filter_map(|piece| piece["tables"][table].as_array()).flatten().collect();
-        let rows: Vec<&Value> = rows.as_array().unwrap().iter().collect();
-        let rows_now = together.get(..rows.len()).unwrap_or(&together);
-        assert_eq!(rows_now, rows, "{table}");
+        assert_eq!(together, rows.as_array().unwrap().iter().collect::<Vec<_>>(), "{table}");
     }
 
     let export = life.path("/privacy/export");
@@ -101,7 +101,7 @@ async fn an_erased_person_leaves_no_trace_and_the_books_stay_whole() {
     // Nobody else lost anything, and what is counted is counted still.
     let after = (archive(&tenant, id(&spared.lead)).await, overview(&tenant).await);
     for (table, rows) in before.0["tables"].as_object().unwrap() {
-        if table != "audit_log" {
+        if !MOVING.contains(&table.as_str()) {
             assert_eq!(&after.0["tables"][table], rows, "{table}");
         }
     }
@@ -141,7 +141,7 @@ async fn gone(tenant: &Tenant, life: &Life) {
     assert_eq!(told["data"].as_object().unwrap().keys().collect::<Vec<_>>(), ["erasedAt", "id"]);
     // The request that made them is remembered as done, so a late repeat makes nobody anew.
     let repeat = tenant.request(reqwest::Method::POST, "/api/leads");
-    let repeat = repeat.header("idempotency-key", format!("make-{}", life.words[0])).json(&json!({}));
+    let repeat = repeat.header("idempotency-key", key_of(&life.words[0])).json(&json!({}));
     tenant.send(repeat).await.expect_problem(422, "idempotency_key_reused");
 }
 

@@ -52,6 +52,9 @@ impl Life {
             (sent["status"] == "sent" || sent["status"] == "delivered").then_some(())
         })
         .await;
+        // The last word about advertising.
+        let refusal = json!({"channel": "email", "purpose": "marketing", "state": "revoked", "reason": word, "proof": {"text": word}});
+        tenant.post(&at("/consents"), refusal).await.expect(201);
         let words = vec![word.to_owned(), word.to_uppercase(), number.to_owned()];
         Self { lead, absorbed, email, scheduled, run, draft, invoice, receipts, words }
     }
@@ -60,6 +63,11 @@ impl Life {
 /// The id of a resource.
 pub fn id(resource: &Value) -> &str {
     resource["id"].as_str().expect("a resource has an id")
+}
+
+/// What programs call it: nothing that tells of the person.
+pub fn key_of(word: &str) -> String {
+    word.bytes().rev().map(|letter| format!("{letter:x}")).collect()
 }
 
 async fn known(tenant: &Tenant, word: &str, number: &str) -> (Value, Value) {
@@ -71,7 +79,7 @@ async fn known(tenant: &Tenant, word: &str, number: &str) -> (Value, Value) {
         "source": "instagram", "tags": [word], "customFields": {"diet": word}, "firstTouch": {"utm": {"source": word}},
         "consents": [consent("email", "revoked"), consent("sms", "granted")],
     });
-    let request = tenant.request(Method::POST, "/api/leads").header("idempotency-key", format!("make-{word}"));
+    let request = tenant.request(Method::POST, "/api/leads").header("idempotency-key", key_of(word));
     let lead = tenant.send(request.json(&body)).await.expect(201);
     let at = |rest: &str| format!("/api/leads/{}{rest}", id(&lead));
     for (kind, value) in [
@@ -128,7 +136,7 @@ async fn posted(tenant: &Tenant, word: &str, number: &str) -> Vec<String> {
 /// An answer by text message.
 async fn answered(tenant: &Tenant, word: &str, number: &str) -> String {
     let twilio = source(tenant, "twilio").await;
-    let body = format!("MessageSid=SM{word}&From=%2B49171{}&To=%2B4930123456&Body={word}", &number[2..]);
+    let body = format!("MessageSid=SM{}&From=%2B49171{}&To=%2B4930123456&Body={word}", key_of(word), &number[2..]);
     let url = twilio["url"].as_str().unwrap();
     let signature = verify::twilio::sign(url, body.as_bytes(), twilio["secret"].as_str().unwrap());
     let kind = "application/x-www-form-urlencoded";
