@@ -3,6 +3,7 @@
 mod bin;
 mod changes;
 mod custom_fields;
+mod feeds;
 mod lists;
 mod merges;
 mod pipelines;

@@ -14,13 +14,14 @@ mod merge;
 mod model;
 mod patch;
 mod pipelines;
+mod search;
 mod timeline;
 mod update;
 mod upsert;
 
 pub use activities::{
-    Activity, ActivityFilter, ActivityPatch, NewActivity, delete_activity, insert_activity, list_activities,
-    update_activity,
+    Activity, ActivityFilter, ActivityPatch, NewActivity, delete_activity, find_activity, insert_activity,
+    list_activities, update_activity,
 };
 pub use batch::{BatchResult, insert_all};
 pub use bin::{archive, find_archived, restore, rival_of};
@@ -49,6 +50,6 @@ pub use pipelines::{
     StageChange, board, count_on_pipeline, delete_pipeline, find_pipeline, insert_pipeline, list_pipelines,
     update_pipeline,
 };
-pub use timeline::{TimelineFilter, TimelineItem, list_timeline};
+pub use timeline::{TIMELINE_TYPES, TimelineFilter, TimelineItem, list_timeline};
 pub use update::{PRIMARY_TAKEN, UpdatedLead, update};
 pub use upsert::{Known, Upserted, former_values, upsert};

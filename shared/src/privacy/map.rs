@@ -307,7 +307,7 @@ pub(super) const PARTS: &[Part] = &[
             ("lost_reason", "null"),
             ("tags", "'{}'"),
             ("custom_fields", "'{}'"),
-            ("score", "null"),
+            ("score", "0"),
             ("score_parts", "'[]'"),
             ("timezone", "null"),
             ("locale", "null"),
@@ -319,7 +319,7 @@ pub(super) const PARTS: &[Part] = &[
         ],
         &["status", "source", "currency"],
     )
-    .hiding(&["search_text"]),
+    .hiding(&["search_text", "sort_name", "activity_at"]),
     // Entries hold ids and hashes, so that the chain outlives the person.
     kept(
         "audit_log",

@@ -100,6 +100,8 @@ const LEADS: &[Row] = &[
     row("remove_tags", &["lead"], r#"{"tags":["changed"]}"#),
     row("list_activities", &["lead"], ""),
     row("create_activity", &["lead"], r#"{"kind":"note","body":"Changed"}"#),
+    query("list_all_activities", "leadId=$id", "lead"),
+    row("get_activity", &["activity"], ""),
     row("update_activity", &["activity"], r#"{"body":"Changed"}"#),
     row("delete_activity", &["activity"], ""),
     row("list_timeline", &["lead"], ""),
