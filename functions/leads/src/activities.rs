@@ -8,11 +8,12 @@ use shared::{
     },
     db::OnConstraint,
     http::{
-        Actor, ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid,
-        Versioned,
+        Actor, ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString,
+        Valid, Versioned,
     },
     leads::{
-        self, Activity, ActivityFilter, ActivityPatch, NewActivity, TIMELINE_TYPES, TimelineFilter, TimelineItem,
+        self, Activity, ActivityFilter, ActivityPatch, NewActivity, TIMELINE_TYPES, TimelineFilter,
+        TimelineItem,
     },
     messages::{self, Conversation, ConversationFilter},
 };
@@ -58,8 +59,8 @@ pub(crate) async fn get_activity(mut cx: Cx<ReadLeads>, PathId(id): PathId) -> A
     cx.commit(Versioned { version: activity.version, answer: Json(activity) }).await
 }
 
-/// Everything that happened with a lead, latest first, in one order: activities, messages, invoices, payments, measurements, runs,
-/// consents, calls to action. What the caller may not read elsewhere is left out, or refused when it is asked for.
+/// Everything that happened with a lead, in one order, latest first. Activities, messages, invoices, payments, measurements, runs,
+/// consents, calls to action: what the caller may not read elsewhere is left out, or refused when it is asked for.
 #[utoipa::path(get, path = "/api/leads/{id}/timeline", operation_id = "list_timeline", tag = "leads",
     extensions(("x-role" = json!("viewer"))),
     params(("id" = Uuid, Path), TimelineFilter, shared::http::PageParams),

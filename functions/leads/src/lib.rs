@@ -37,7 +37,7 @@ pub fn api() -> Api {
         .routes(routes!(activities::list_all_activities))
         .routes(routes!(activities::get_activity, activities::update_activity, activities::delete_activity))
         .routes(routes!(identities::list_identities, identities::create_identity))
-        .routes(routes!(identities::delete_identity))
+        .routes(routes!(identities::update_identity, identities::delete_identity))
         .routes(routes!(consents::list_consents, consents::create_consent))
         .routes(routes!(privacy::export_lead))
         .routes(routes!(privacy::erase_lead))

@@ -158,12 +158,11 @@ pub struct ActivityFilter {
 }
 
 impl FromQuery for ActivityFilter {
-    const SORTS: &'static [SortField] =
-        &[
-            SortField { word: "occurredAt", column: "occurred_at", kind: SortKind::Time },
-            // What is due at no time is left out.
-            SortField { word: "dueAt", column: "due_at", kind: SortKind::Time },
-        ];
+    const SORTS: &'static [SortField] = &[
+        SortField { word: "occurredAt", column: "occurred_at", kind: SortKind::Time },
+        // What is due at no time is left out.
+        SortField { word: "dueAt", column: "due_at", kind: SortKind::Time },
+    ];
 
     fn read(params: &mut Params) -> Self {
         let (from, to) = params.range();

@@ -37,8 +37,8 @@ pub use custom_fields::{
 pub use duplicates::{Duplicate, list_duplicates};
 pub use find::{exists, find, find_survivor, owner_of, owner_of_identity};
 pub use identities::{
-    Identity, IdentityChange, IdentityFilter, IdentityKind, NewIdentity, delete_identity, insert_identity,
-    list_identities,
+    Identity, IdentityChange, IdentityFilter, IdentityKind, IdentityPatch, NewIdentity, delete_identity,
+    insert_identity, list_identities, update_identity,
 };
 pub use insert::{IDENTITY_TAKEN, insert};
 pub use list::{LeadFilter, explain, list};

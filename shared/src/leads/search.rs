@@ -72,9 +72,7 @@ pub(super) fn statement(
         QueryBuilder::new(format!("{head}with found as materialized (select f.id from search_leads_page("));
     select.push_bind(text).push(", 'all', ").push_bind(query.page.descending).push(", ").push_bind(at);
     select.push(", ").push_bind(id).push(", ").push_bind(i32::try_from(candidates).unwrap_or(i32::MAX));
-    select.push(format!(
-        ") f) select {COLUMNS}, (select count(*) from found) as candidates from leads l"
-    ));
+    select.push(format!(") f) select {COLUMNS}, (select count(*) from found) as candidates from leads l"));
     let others = LeadFilter { search: None, ..query.filter.clone() };
     push_filter(&mut select, tx.tenant(), &others, own_records_of);
     select.push(" and l.id = any (array(select id from found))");

@@ -141,7 +141,9 @@ async fn manifest(tx: &mut TenantTx, now: DateTime<Utc>, lead: Uuid, subject: &S
             left_out.insert(part.table.to_owned(), part.hidden.iter().map(|column| camel(column)).collect());
         }
     }
-    Ok(json!({"leadId": lead, "createdAt": now, "leadIds": subject.leads, "tables": tables, "leftOut": left_out}))
+    Ok(
+        json!({"leadId": lead, "createdAt": now, "leadIds": subject.leads, "tables": tables, "leftOut": left_out}),
+    )
 }
 
 /// What tells the rows of each table apart, as one text.
@@ -172,7 +174,12 @@ fn camel(name: &str) -> String {
     let first = words.next().unwrap_or_default().to_owned();
     words.fold(first, |name, word| {
         let mut letters = word.chars();
-        name + &letters.next().map(|letter| letter.to_ascii_uppercase()).into_iter().chain(letters).collect::<String>()
+        name + &letters
+            .next()
+            .map(|letter| letter.to_ascii_uppercase())
+            .into_iter()
+            .chain(letters)
+            .collect::<String>()
     })
 }
 

@@ -57,7 +57,10 @@ fn undecided(part: &Part, texts: &BTreeSet<String>) -> Vec<String> {
         }
     }
     for column in part.stays.iter().filter(|column| !texts.contains(**column)) {
-        found.push(format!("{}.{column}: the map lets it stay, but there is no such column that can hold text", part.table));
+        found.push(format!(
+            "{}.{column}: the map lets it stay, but there is no such column that can hold text",
+            part.table
+        ));
     }
     found
 }
@@ -73,7 +76,9 @@ fn unfollowed(table: &str, column: &str, of: &str) -> Option<String> {
     }
     let of_persons = parts_of(of).any(|part| !part.rows.is_empty());
     let stray = of_persons && parts.all(|part| part.rows.is_empty());
-    stray.then(|| format!("{table} hangs on {of}, whose rows are persons', but the map says that it is nobody's"))
+    stray.then(|| {
+        format!("{table} hangs on {of}, whose rows are persons', but the map says that it is nobody's")
+    })
 }
 
 /// Tables of tenants, each with its columns that can hold text.

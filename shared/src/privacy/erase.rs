@@ -46,7 +46,8 @@ pub async fn erase(
         let Some(statement) = statement(part) else { continue };
         let rows = run(tx, &statement, subject, &gone).await?;
         if rows > 0 {
-            let place = if matches!(part.end, End::Removed) { &mut erased.removed } else { &mut erased.emptied };
+            let place =
+                if matches!(part.end, End::Removed) { &mut erased.removed } else { &mut erased.emptied };
             *place.entry(part.table).or_default() += rows;
         }
     }
@@ -57,7 +58,12 @@ pub async fn erase(
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn tell(tx: &mut TenantTx, now: DateTime<Utc>, leads: &[Uuid], source: &'static str) -> DbResult<()> {
+pub async fn tell(
+    tx: &mut TenantTx,
+    now: DateTime<Utc>,
+    leads: &[Uuid],
+    source: &'static str,
+) -> DbResult<()> {
     let events: Vec<NewEvent> = leads
         .iter()
         .map(|lead| NewEvent {

@@ -74,7 +74,11 @@ const OF_RUN: &str =
 /// Nothing but its text says whose the row is.
 macro_rules! names {
     ($text:literal) => {
-        concat!("exists (select from unnest($3) as n (needle) where strpos(lower(", $text, "), n.needle) > 0)")
+        concat!(
+            "exists (select from unnest($3) as n (needle) where strpos(lower(",
+            $text,
+            "), n.needle) > 0)"
+        )
     };
 }
 /// A draft is nobody's document yet; a till receipt needs no buyer (§ 33 UStDV). The other documents keep theirs, sealed.
@@ -368,7 +372,12 @@ mod tests {
     #[test]
     fn what_goes_is_nowhere_spoken_of_as_staying() {
         for part in PARTS {
-            assert_eq!(part.rows.is_empty(), !part.archived && matches!(part.end, End::Kept), "{}", part.table);
+            assert_eq!(
+                part.rows.is_empty(),
+                !part.archived && matches!(part.end, End::Kept),
+                "{}",
+                part.table
+            );
             if let End::Emptied(columns) = part.end {
                 for (column, _) in columns {
                     assert!(!part.stays.contains(column), "{}.{column} is emptied and stays", part.table);

@@ -12,7 +12,10 @@ use uuid::Uuid;
 pub async fn traces(owner_url: &str, tenant: Uuid, words: &[String]) -> Result<Vec<String>, sqlx::Error> {
     let mut conn = PgConnectOptions::from_str(owner_url)?.connect().await?;
     conn.execute("begin").await?;
-    sqlx::query("select set_config('app.tenant_id', $1, true)").bind(tenant.to_string()).execute(&mut conn).await?;
+    sqlx::query("select set_config('app.tenant_id', $1, true)")
+        .bind(tenant.to_string())
+        .execute(&mut conn)
+        .await?;
     let mut found = Vec::new();
     for (table, bytes) in tables(&mut conn).await? {
         for word in words {

@@ -76,13 +76,30 @@ async fn a_timeline_merges_everything_in_one_order_without_gaps_or_repeats() {
         }
         // The lead's own beginning is an activity too.
         let expected = [
-            ("activity", 12), ("consent", 11), ("cta", 11), ("invoice", 11), ("message", 11), ("metric", 11), ("payment", 11), ("run", 11),
+            ("activity", 12),
+            ("consent", 11),
+            ("cta", 11),
+            ("invoice", 11),
+            ("message", 11),
+            ("metric", 11),
+            ("payment", 11),
+            ("run", 11),
         ];
         assert_eq!(types, expected.into_iter().collect(), "{sort} by {limit}");
     }
-    for (query, count) in [("type=metric", 11), ("type=run,consent", 22), ("kind=visit", 6), ("kind=visit,weight", 17), ("kind=refund", 0)] {
+    for (query, count) in [
+        ("type=metric", 11),
+        ("type=run,consent", 22),
+        ("kind=visit", 6),
+        ("kind=visit,weight", 17),
+        ("kind=refund", 0),
+    ] {
         let page = tenant.get(&format!("{timeline}?{query}&include=total&limit=100")).await.expect(200);
-        assert_eq!((page["items"].as_array().unwrap().len(), &page["total"]), (count, &json!(count)), "{query}");
+        assert_eq!(
+            (page["items"].as_array().unwrap().len(), &page["total"]),
+            (count, &json!(count)),
+            "{query}"
+        );
     }
     let run = &walk(&tenant, &format!("{timeline}?type=run")).await[0];
     assert_eq!((&run["title"], &run["status"]), (&json!("Welcome"), &json!("completed")));
@@ -136,7 +153,10 @@ async fn an_expansion_is_the_first_page_of_its_own_list() {
         }
     }
     assert!(detail["activities"]["nextCursor"].is_string() && detail["metrics"]["nextCursor"].is_string());
-    tenant.get(&format!("{}?expand=activities,secrets", path(&lead))).await.expect_invalid("?expand", "unknown_value");
+    tenant
+        .get(&format!("{}?expand=activities,secrets", path(&lead)))
+        .await
+        .expect_invalid("?expand", "unknown_value");
     let viewer = tenant.colleague("viewer").await;
     viewer.get(&format!("{}?expand=metrics", path(&lead))).await.expect_problem(403, "role_required");
 }
@@ -146,9 +166,12 @@ async fn tasks_are_found_across_leads_by_who_is_to_do_them_and_when() {
     let tenant = Tenant::new().await;
     let me = tenant.registration["user"]["id"].clone();
     let (first, second) = (tenant.lead(json!({})).await, tenant.lead(json!({})).await);
-    for (lead, title, day, assignee) in
-        [(&first, "b", 2, &me), (&second, "a", 1, &me), (&first, "c", 3, &me), (&second, "somebody's", 1, &Value::Null)]
-    {
+    for (lead, title, day, assignee) in [
+        (&first, "b", 2, &me),
+        (&second, "a", 1, &me),
+        (&first, "c", 3, &me),
+        (&second, "somebody's", 1, &Value::Null),
+    ] {
         let task = json!({"kind": "task", "title": title, "dueAt": format!("2026-03-0{day}T09:00:00Z"), "assigneeId": assignee});
         let made = tenant.post(&format!("{}/activities", path(lead)), task).await;
         let location = made.header("location").to_owned();
@@ -159,7 +182,9 @@ async fn tasks_are_found_across_leads_by_who_is_to_do_them_and_when() {
         }
     }
     let mine = format!("/api/activities?assigneeId={}&sort=dueAt", me.as_str().unwrap());
-    let titles = |items: Vec<Value>| items.iter().map(|item| item["title"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let titles = |items: Vec<Value>| {
+        items.iter().map(|item| item["title"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
     assert_eq!(titles(walk(&tenant, &format!("{mine}&limit=1")).await), ["a", "b", "c"]);
     assert_eq!(titles(walk(&tenant, &format!("{mine}&done=false")).await), ["a", "b"]);
     assert_eq!(titles(walk(&tenant, &format!("{mine}&done=true")).await), ["c"]);

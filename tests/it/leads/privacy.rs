@@ -4,14 +4,14 @@ mod life;
 
 use std::collections::BTreeSet;
 
+use crate::support::{Client, Tenant, stack, tenant::PASSWORD};
+use life::{Life, id, key_of, traces};
 use serde_json::{Value, json};
 use shared::{
     app::App,
     config::{Config, Needs},
     ids::new_id,
 };
-use crate::support::{Client, Tenant, stack, tenant::PASSWORD};
-use life::{Life, id, key_of, traces};
 
 /// Tables whose rows change by themselves: asking is an entry of the log, and a dead endpoint is tried again and again.
 const MOVING: [&str; 2] = ["audit_log", "webhook_deliveries"];
@@ -21,7 +21,10 @@ fn unique(name: &str) -> (String, String) {
     // The last 62 bits are chance.
     let bits = new_id().as_u128();
     let letters = (0..12).map(|place| char::from(b'a' + u8::try_from((bits >> (place * 5)) & 15).unwrap()));
-    (letters.fold(name.to_owned(), |word, letter| format!("{word}{letter}")), format!("71{:07}", bits % 9_000_000 + 1_000_000))
+    (
+        letters.fold(name.to_owned(), |word, letter| format!("{word}{letter}")),
+        format!("71{:07}", bits % 9_000_000 + 1_000_000),
+    )
 }
 
 async fn archive(client: &Client, lead: &str) -> Value {
@@ -42,14 +45,42 @@ async fn a_person_is_handed_over_whole_in_pieces_that_fit() {
     let other = tenant.lead(json!({"lastName": "Somebodyelse"})).await;
     let life = Life::of(&tenant, &word, &number).await;
     let whole = archive(&tenant, id(&life.lead)).await;
-    let (tables, counted) = (whole["tables"].as_object().unwrap(), whole["manifest"]["tables"].as_object().unwrap());
-    let filled: BTreeSet<&str> =
-        tables.iter().filter(|(_, rows)| !rows.as_array().unwrap().is_empty()).map(|(table, _)| table.as_str()).collect();
+    let (tables, counted) =
+        (whole["tables"].as_object().unwrap(), whole["manifest"]["tables"].as_object().unwrap());
+    let filled: BTreeSet<&str> = tables
+        .iter()
+        .filter(|(_, rows)| !rows.as_array().unwrap().is_empty())
+        .map(|(table, _)| table.as_str())
+        .collect();
     for table in [
-        "activities", "automation_run_steps", "automation_runs", "consents", "conversations", "cta_events", "effects", "events",
-        "invoice_lines", "invoices", "lead_field_values", "lead_identities", "lead_merges", "leads", "ledger_entries", "messages",
-        "metric_days", "metric_goals", "metrics", "notifications", "payment_allocations", "payments", "pos_sales",
-        "segment_members", "webhook_deliveries", "webhook_receipt_leads", "webhook_receipts", "audit_log",
+        "activities",
+        "automation_run_steps",
+        "automation_runs",
+        "consents",
+        "conversations",
+        "cta_events",
+        "effects",
+        "events",
+        "invoice_lines",
+        "invoices",
+        "lead_field_values",
+        "lead_identities",
+        "lead_merges",
+        "leads",
+        "ledger_entries",
+        "messages",
+        "metric_days",
+        "metric_goals",
+        "metrics",
+        "notifications",
+        "payment_allocations",
+        "payments",
+        "pos_sales",
+        "segment_members",
+        "webhook_deliveries",
+        "webhook_receipt_leads",
+        "webhook_receipts",
+        "audit_log",
     ] {
         assert!(filled.contains(table), "{table} is empty: {filled:?}");
     }
@@ -78,7 +109,10 @@ async fn a_person_is_handed_over_whole_in_pieces_that_fit() {
     }
 
     let export = life.path("/privacy/export");
-    tenant.post(&format!("{export}?cursor=nonsense"), json!({})).await.expect_invalid("?cursor", "invalid_cursor");
+    tenant
+        .post(&format!("{export}?cursor=nonsense"), json!({}))
+        .await
+        .expect_invalid("?cursor", "invalid_cursor");
     tenant.colleague("manager").await.post(&export, json!({})).await.expect_problem(403, "role_required");
 }
 
@@ -94,7 +128,8 @@ async fn an_erased_person_leaves_no_trace_and_the_books_stay_whole() {
 
     let erase = life.path("/privacy/erase");
     tenant.post(&erase, json!({"why": 1})).await.expect_invalid("/why", "unknown_field");
-    let answer = tenant.post(&erase, json!({"mode": "erase", "reason": format!("{word} asked")})).await.expect(200);
+    let answer =
+        tenant.post(&erase, json!({"mode": "erase", "reason": format!("{word} asked")})).await.expect(200);
     assert_eq!(answer["id"], life.lead["id"]);
 
     assert_eq!(traces(&tenant, &life.words).await, [""; 0]);
@@ -158,7 +193,12 @@ async fn kept_by_law(tenant: &Tenant, life: &Life, word: &str) {
     let buyer = tenant.get(&format!("{path}/buyer")).await.expect(200);
     assert!(buyer["buyer"]["name"].as_str().unwrap().contains(word), "{buyer}");
     assert_eq!((&buyer["sealed"], &buyer["buyer"]["email"]), (&json!(true), &json!(null)));
-    tenant.colleague("manager").await.get(&format!("{path}/buyer")).await.expect_problem(403, "role_required");
+    tenant
+        .colleague("manager")
+        .await
+        .get(&format!("{path}/buyer"))
+        .await
+        .expect_problem(403, "role_required");
     let credit = json!({"amount": 1_000, "settle": "credit"});
     let credit = tenant.post(&format!("{path}/credit-notes"), credit).await.expect(201);
     let on_note = tenant.get(&format!("/api/finance/invoices/{}/buyer", id(&credit))).await.expect(200);
@@ -179,7 +219,10 @@ async fn left_alone(tenant: &Tenant, email: &str) {
     let sending = tenant.post("/api/messages/send", message).await.expect(202);
     assert_eq!(sending["status"], "blocked", "{sending:#}");
     let verdicts = sending["verdicts"].as_array().unwrap();
-    assert!(verdicts.iter().any(|verdict| verdict["rule"] == "suppression" && verdict["outcome"] == "blocked"), "{sending:#}");
+    assert!(
+        verdicts.iter().any(|verdict| verdict["rule"] == "suppression" && verdict["outcome"] == "blocked"),
+        "{sending:#}"
+    );
 }
 
 async fn overview(tenant: &Tenant) -> Value {
@@ -191,7 +234,12 @@ async fn erasing_wants_an_administrator_and_the_password_just_now() {
     let tenant = Tenant::new().await;
     let lead = tenant.lead(json!({})).await;
     let path = format!("/api/leads/{}/privacy", id(&lead));
-    tenant.colleague("manager").await.post(&format!("{path}/erase"), json!({})).await.expect_problem(403, "role_required");
+    tenant
+        .colleague("manager")
+        .await
+        .post(&format!("{path}/erase"), json!({}))
+        .await
+        .expect_problem(403, "role_required");
     stack().execute(
         private_postgres::DATABASE,
         &format!(
@@ -216,7 +264,10 @@ async fn a_month_in_the_bin_is_the_end_and_a_day_less_is_not() {
     let words = [word];
     for (lead, days) in leads.iter().zip([31, 29]) {
         let path = format!("/api/leads/{}", id(lead));
-        tenant.post(&format!("{path}/activities"), json!({"kind": "note", "body": words[0]})).await.expect(201);
+        tenant
+            .post(&format!("{path}/activities"), json!({"kind": "note", "body": words[0]}))
+            .await
+            .expect(201);
         tenant.delete(&path).await.expect(204);
         running.execute(
             &name,

@@ -108,6 +108,7 @@ const LEADS: &[Row] = &[
     row("list_lead_conversations", &["lead"], ""),
     row("list_identities", &["lead"], ""),
     row("create_identity", &["lead"], r#"{"kind":"email","value":"second@example.com"}"#),
+    row("update_identity", &["lead", "identity"], r#"{"verified":true}"#),
     row("delete_identity", &["lead", "identity"], ""),
     row("list_consents", &["lead"], ""),
     row("create_consent", &["lead"], r#"{"channel":"email","purpose":"marketing","state":"granted"}"#),

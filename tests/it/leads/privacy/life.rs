@@ -71,9 +71,7 @@ pub fn key_of(word: &str) -> String {
 }
 
 async fn known(tenant: &Tenant, word: &str, number: &str) -> (Value, Value) {
-    let consent = |channel: &str, state: &str| {
-        json!({"channel": channel, "purpose": "marketing", "state": state, "reason": word, "proof": {"text": word}})
-    };
+    let consent = |channel: &str, state: &str| json!({"channel": channel, "purpose": "marketing", "state": state, "reason": word, "proof": {"text": word}});
     let body = json!({
         "firstName": word, "lastName": word, "email": format!("{word}@example.com"), "phone": format!("+49171{}", &number[2..]),
         "source": "instagram", "tags": [word], "customFields": {"diet": word}, "firstTouch": {"utm": {"source": word}},
@@ -89,11 +87,15 @@ async fn known(tenant: &Tenant, word: &str, number: &str) -> (Value, Value) {
     ] {
         tenant.post(&at("/identities"), json!({"kind": kind, "value": value})).await.expect(201);
     }
-    let change = json!({"lastName": format!("{word} changed"), "lostReason": null, "timezone": "Europe/Berlin"});
+    let change =
+        json!({"lastName": format!("{word} changed"), "lostReason": null, "timezone": "Europe/Berlin"});
     let _ = tenant.patch(&at(""), change).await;
     let body = json!({"firstName": format!("{word} twin"), "email": format!("{word}.twin@example.com")});
     let absorbed = tenant.post("/api/leads", body).await.expect(201);
-    tenant.post(&format!("/api/leads/{}/activities", id(&absorbed)), json!({"kind": "note", "body": word})).await.expect(201);
+    tenant
+        .post(&format!("/api/leads/{}/activities", id(&absorbed)), json!({"kind": "note", "body": word}))
+        .await
+        .expect(201);
     let merge = json!({"survivorId": lead["id"], "absorbedIds": [absorbed["id"]]});
     tenant.post("/api/leads/merge", merge).await.expect(200);
     (lead, absorbed)
@@ -120,7 +122,8 @@ async fn posted(tenant: &Tenant, word: &str, number: &str) -> Vec<String> {
     let kind = "application/x-www-form-urlencoded";
     let form = post(&forms, kind, &[], form.into_bytes()).await;
     let generic = source(tenant, "generic").await;
-    let body = json!({"type": "newsletter.read", "who": format!("<{}@EXAMPLE.com>", word.to_uppercase())}).to_string();
+    let body = json!({"type": "newsletter.read", "who": format!("<{}@EXAMPLE.com>", word.to_uppercase())})
+        .to_string();
     let signature = verify::generic::sign(None, body.as_bytes(), generic["secret"].as_str().unwrap());
     let signal = post(&generic, "application/json", &[("x-signature", &signature)], body.into_bytes()).await;
     for receipt in [&form, &signal] {
@@ -136,7 +139,8 @@ async fn posted(tenant: &Tenant, word: &str, number: &str) -> Vec<String> {
 /// An answer by text message.
 async fn answered(tenant: &Tenant, word: &str, number: &str) -> String {
     let twilio = source(tenant, "twilio").await;
-    let body = format!("MessageSid=SM{}&From=%2B49171{}&To=%2B4930123456&Body={word}", key_of(word), &number[2..]);
+    let body =
+        format!("MessageSid=SM{}&From=%2B49171{}&To=%2B4930123456&Body={word}", key_of(word), &number[2..]);
     let url = twilio["url"].as_str().unwrap();
     let signature = verify::twilio::sign(url, body.as_bytes(), twilio["secret"].as_str().unwrap());
     let kind = "application/x-www-form-urlencoded";
@@ -158,7 +162,11 @@ async fn source(tenant: &Tenant, provider: &str) -> Value {
 }
 
 async fn post(source: &Value, kind: &str, headers: &[(&str, &str)], body: Vec<u8>) -> String {
-    let path = format!("/api/webhooks/{}/{}", source["provider"].as_str().unwrap(), source["token"].as_str().unwrap());
+    let path = format!(
+        "/api/webhooks/{}/{}",
+        source["provider"].as_str().unwrap(),
+        source["token"].as_str().unwrap()
+    );
     let client = Client::anonymous();
     let mut request = client.request(Method::POST, &path).header("content-type", kind).body(body);
     for (name, value) in headers {
@@ -206,9 +214,7 @@ async fn automated(tenant: &Tenant, word: &str, lead: &Value) -> String {
 }
 
 async fn billed(tenant: &Tenant, word: &str, lead: &Value) -> (Value, Value) {
-    let draft = |description: &str| {
-        json!({"leadId": lead["id"], "memo": word, "lines": [{"description": description, "quantity": "1", "unitPrice": 5_000}]})
-    };
+    let draft = |description: &str| json!({"leadId": lead["id"], "memo": word, "lines": [{"description": description, "quantity": "1", "unitPrice": 5_000}]});
     let thrown_away = tenant.post("/api/finance/invoices", draft(word)).await.expect(201);
     let invoice = tenant.post("/api/finance/invoices", draft("Coaching")).await.expect(201);
     let at = |rest: &str| format!("/api/finance/invoices/{}{rest}", id(&invoice));
