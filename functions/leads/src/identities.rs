@@ -9,7 +9,10 @@ use shared::{
     http::{
         ApiResult, Created, Cx, ListQuery, NoContent, Page, PathId, PathIds, Problem, QueryString, Valid,
     },
-    leads::{self, IDENTITY_TAKEN, Identity, IdentityChange, IdentityFilter, IdentityPatch, NewIdentity, PRIMARY_TAKEN},
+    leads::{
+        self, IDENTITY_TAKEN, Identity, IdentityChange, IdentityFilter, IdentityPatch, NewIdentity,
+        PRIMARY_TAKEN,
+    },
 };
 
 use crate::{

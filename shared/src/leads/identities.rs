@@ -16,7 +16,10 @@ use crate::{
         DbResult, TenantTx,
         keyset::{push_any, push_page},
     },
-    http::{Check, FieldErrors, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, Problem, SortField, SortKind},
+    http::{
+        Check, FieldErrors, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, Problem, SortField,
+        SortKind,
+    },
     ids::new_id,
     private::Private,
     values::{Email, Line},
@@ -107,7 +110,11 @@ impl NewIdentity {
                 }
                 // What is in the bin is parked under this prefix.
                 if value.starts_with("bin:") {
-                    return Err(Problem::invalid("/value", "invalid_value", "A value does not begin with `bin:`."));
+                    return Err(Problem::invalid(
+                        "/value",
+                        "invalid_value",
+                        "A value does not begin with `bin:`.",
+                    ));
                 }
                 Ok(value)
             }

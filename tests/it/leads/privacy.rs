@@ -140,7 +140,7 @@ async fn an_erased_person_leaves_no_trace_and_the_books_stay_whole() {
             assert_eq!(&after.0["tables"][table], rows, "{table}");
         }
     }
-    for counted in ["messages", "runs", "cta", "revenue"] {
+    for counted in ["leads", "messages", "runs", "cta", "revenue"] {
         assert_eq!(after.1[counted], before.1[counted], "{counted}");
     }
     gone(&tenant, &life).await;
