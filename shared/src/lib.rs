@@ -31,6 +31,7 @@ pub mod messages;
 pub mod net;
 pub mod nightly;
 pub mod notifications;
+pub mod privacy;
 pub mod private;
 pub mod providers;
 pub mod queue;

@@ -11,7 +11,7 @@ use crate::{
     ids::TenantId,
 };
 
-/// How long raw webhook bodies and what the sandbox sent are kept.
+/// How long webhook bodies, what was understood of them and what the sandbox sent are kept.
 const KEEP_RAW: Duration = Duration::days(30);
 /// How long a one-time token is remembered after it has expired: a late second use is told so instead of "unknown".
 const KEEP_TOKENS: Duration = Duration::days(7);
@@ -30,7 +30,7 @@ pub struct Purged {
     pub sessions: i64,
     /// Buckets that have long been full again.
     pub buckets: i64,
-    /// Raw bodies of webhooks.
+    /// Raw bodies of webhooks, with what was understood of them.
     pub raw_receipts: i64,
     /// What the sandbox sent.
     pub sandbox_deliveries: i64,
@@ -133,7 +133,7 @@ pub async fn purge(tx: &mut TenantTx, now: DateTime<Utc>) -> DbResult<Purged> {
            ), buckets as (
                delete from rate_buckets where tenant_id = $1 and updated_at < now() - interval '1 day' returning 1
            ), receipts as (
-               update webhook_receipts set raw = null, raw_purged_at = $4
+               update webhook_receipts set raw = null, canonical = null, headers = '{}', raw_purged_at = $4
                 where tenant_id = $1 and raw is not null and received_at < $3 and status <> 'received' returning 1
            ), sandbox as (
                delete from sandbox_deliveries where tenant_id = $1 and first_at < $3 returning 1

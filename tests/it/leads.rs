@@ -3,11 +3,13 @@
 mod bin;
 mod changes;
 mod custom_fields;
+mod feeds;
 mod lists;
 mod masking;
 mod merges;
 mod pipelines;
 mod plans;
+mod privacy;
 mod scopes;
 mod segments;
 mod upserts;

@@ -1,8 +1,10 @@
 //! Invoices and credit notes.
 
-use axum::Json;
+use axum::{Extension, Json, extract::State};
 use shared::{
-    auth::{ManageFinance, Permission, ReadFinance, WriteFinance},
+    app::App,
+    audit,
+    auth::{ManageFinance, Permission, ReadFinance, ReadSealedBuyer, WriteFinance},
     finance::{
         invoices::{
             Invoice, InvoiceFilter, InvoicePatch, NewCreditNote, NewInvoice, credit_invoice, delete_draft,
@@ -11,9 +13,10 @@ use shared::{
         whose,
     },
     http::{
-        ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid,
-        Versioned,
+        ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, RequestId,
+        Valid, Versioned,
     },
+    privacy::{Buyer, find_buyer},
 };
 use uuid::Uuid;
 
@@ -103,6 +106,26 @@ pub(crate) async fn void_invoice(mut cx: Cx<ManageFinance>, PathId(id): PathId) 
     require_visible(&mut cx, id).await?;
     let invoice = void(&mut cx.tx, now, id).await?;
     cx.commit(shown(invoice)).await
+}
+
+/// Who a document was made out to. Of a person who was erased the name and address are kept sealed, because the law wants the document
+/// whole; reading them is an entry of the audit log.
+#[utoipa::path(get, path = "/api/finance/invoices/{id}/buyer", operation_id = "get_invoice_buyer", tag = "finance",
+    extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)), responses((status = 200, body = Buyer)))]
+pub(crate) async fn get_invoice_buyer(
+    mut cx: Cx<ReadSealedBuyer>,
+    State(app): State<App>,
+    Extension(request): Extension<RequestId>,
+    PathId(id): PathId,
+) -> ApiResult {
+    let own_records_of = cx.actor.own_records_of();
+    let found = find_buyer(&mut cx.tx, app.secret_box(), id, own_records_of).await?;
+    let buyer = found.ok_or_else(Problem::not_found)?;
+    if buyer.sealed {
+        let entry = audit::Entry::by(&cx.actor, "invoice.buyer_opened", "invoice", id).request(&request.0);
+        audit::append(&mut cx.tx, &entry).await?;
+    }
+    cx.commit(Json(buyer)).await
 }
 
 /// Takes back an amount or lines of an invoice. Money that this sets free goes back or stays as the customer's credit.

@@ -25,6 +25,7 @@ pub fn api() -> Api {
         .routes(routes!(invoices::get_invoice, invoices::update_invoice, invoices::delete_invoice))
         .routes(routes!(invoices::finalize_invoice))
         .routes(routes!(invoices::void_invoice))
+        .routes(routes!(invoices::get_invoice_buyer))
         .routes(routes!(invoices::create_credit_note))
         .routes(routes!(payments::pay_invoice))
         .routes(routes!(payments::list_payments, payments::create_payment))

@@ -1,5 +1,7 @@
 //! One canonical event at a time, within the transaction of the whole receipt.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json, to_value};
 use shared::{
@@ -43,6 +45,8 @@ pub(crate) struct Ingest<'a> {
     pub(crate) now: DateTime<Utc>,
     /// The person that the receipt is about, once one was found.
     pub(crate) person: Option<Uuid>,
+    /// Everybody whom it told about.
+    pub(crate) people: BTreeSet<Uuid>,
     events: Vec<NewEvent>,
 }
 
@@ -53,7 +57,7 @@ impl<'a> Ingest<'a> {
         receipt: &'a Claimed,
         now: DateTime<Utc>,
     ) -> Self {
-        Self { app, tx, receipt, now, person: None, events: Vec::new() }
+        Self { app, tx, receipt, now, person: None, people: BTreeSet::new(), events: Vec::new() }
     }
 
     /// Applies one event.
@@ -96,6 +100,7 @@ impl<'a> Ingest<'a> {
         occurred_at: DateTime<Utc>,
         payload: Value,
     ) {
+        self.people.extend(lead_id);
         self.events.push(NewEvent {
             kind,
             subject_id,

@@ -25,6 +25,7 @@ use shared::{
     },
     work::WorkResult,
 };
+use uuid::Uuid;
 
 use apply::{Failed, Ingest};
 
@@ -124,6 +125,8 @@ async fn apply(app: &App, tenant: TenantId, receipt: &Claimed, said: &Normalised
         return put_off(app, tenant, receipt, &trouble).await;
     }
     ingest.tell().await?;
+    let people: Vec<Uuid> = ingest.people.into_iter().collect();
+    receipts::note_people(&mut tx, receipt, &people).await?;
     let canonical = to_value(&said.events).unwrap_or_default();
     let (outcome, trouble) = judge(said, &troubles);
     if !receipts::settle(&mut tx, receipt, outcome, canonical, trouble.as_ref()).await? {

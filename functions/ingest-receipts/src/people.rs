@@ -69,6 +69,7 @@ impl Ingest<'_> {
             Upserted::Updated { .. } => {}
         }
         self.person = Some(lead.id);
+        self.people.insert(lead.id);
         Ok(Some(lead))
     }
 

@@ -2,17 +2,23 @@
 
 use axum::Json;
 use shared::{
-    auth::{ReadLeads, WriteLeads},
+    auth::{
+        ReadAnalytics, ReadAutomations, ReadFinance, ReadLeadLedgers, ReadLeads, ReadMessages, ReadTill,
+        ReadWellness, WriteLeads,
+    },
     db::OnConstraint,
     http::{
-        ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid,
-        Versioned,
+        Actor, ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString,
+        Valid, Versioned,
     },
-    leads::{self, Activity, ActivityFilter, ActivityPatch, NewActivity, TimelineFilter, TimelineItem},
+    leads::{
+        self, Activity, ActivityFilter, ActivityPatch, NewActivity, TIMELINE_TYPES, TimelineFilter,
+        TimelineItem,
+    },
     messages::{self, Conversation, ConversationFilter},
 };
 
-use crate::leads::require_lead;
+use crate::leads::{require, require_lead};
 
 /// A lead's activities, latest first.
 #[utoipa::path(get, path = "/api/leads/{id}/activities", operation_id = "list_activities", tag = "leads",
@@ -24,13 +30,37 @@ pub(crate) async fn list_activities(
     PathId(id): PathId,
     query: QueryString,
 ) -> ApiResult {
-    let query: ListQuery<ActivityFilter> = query.list(cx.zone())?;
+    let mut query: ListQuery<ActivityFilter> = query.list(cx.zone())?;
+    if !query.filter.lead_id.is_empty() {
+        return Err(Problem::invalid("?leadId", "unknown_parameter", "The path names the lead."));
+    }
+    query.filter.lead_id = vec![id];
     require_lead(&mut cx, id).await?;
-    let page = leads::list_activities(&mut cx.tx, id, &query).await?;
+    let page = leads::list_activities(&mut cx.tx, &query, None).await?;
     cx.commit(Json(page)).await
 }
 
-/// Everything that happened with a lead, latest first: activities, messages, invoices in one order.
+/// Activities of all leads, latest first: `assigneeId` and `done=false` are somebody's tasks, `sort=dueAt` their order.
+#[utoipa::path(get, path = "/api/activities", operation_id = "list_all_activities", tag = "leads",
+    extensions(("x-role" = json!("viewer"))), params(ActivityFilter, shared::http::PageParams),
+    responses((status = 200, body = Page<Activity>)))]
+pub(crate) async fn list_all_activities(mut cx: Cx<ReadLeads>, query: QueryString) -> ApiResult {
+    let query: ListQuery<ActivityFilter> = query.list(cx.zone())?;
+    let page = leads::list_activities(&mut cx.tx, &query, cx.actor.own_records_of()).await?;
+    cx.commit(Json(page)).await
+}
+
+/// One activity.
+#[utoipa::path(get, path = "/api/activities/{id}", operation_id = "get_activity", tag = "leads",
+    extensions(("x-role" = json!("viewer"))), params(("id" = Uuid, Path)), responses((status = 200, body = Activity)))]
+pub(crate) async fn get_activity(mut cx: Cx<ReadLeads>, PathId(id): PathId) -> ApiResult {
+    let found = leads::find_activity(&mut cx.tx, id, cx.actor.own_records_of()).await?;
+    let activity = found.ok_or_else(Problem::not_found)?;
+    cx.commit(Versioned { version: activity.version, answer: Json(activity) }).await
+}
+
+/// Everything that happened with a lead, in one order, latest first. Activities, messages, invoices, payments, measurements, runs,
+/// consents, calls to action: what the caller may not read elsewhere is left out, or refused when it is asked for.
 #[utoipa::path(get, path = "/api/leads/{id}/timeline", operation_id = "list_timeline", tag = "leads",
     extensions(("x-role" = json!("viewer"))),
     params(("id" = Uuid, Path), TimelineFilter, shared::http::PageParams),
@@ -40,7 +70,14 @@ pub(crate) async fn list_timeline(
     PathId(id): PathId,
     query: QueryString,
 ) -> ApiResult {
-    let query: ListQuery<TimelineFilter> = query.list(cx.zone())?;
+    let mut query: ListQuery<TimelineFilter> = query.list(cx.zone())?;
+    for word in &query.filter.types {
+        may_read(&cx.actor, word)?;
+    }
+    if query.filter.types.is_empty() {
+        let readable = TIMELINE_TYPES.iter().filter(|word| may_read(&cx.actor, word).is_ok());
+        query.filter.types = readable.map(|word| (*word).to_owned()).collect();
+    }
     require_lead(&mut cx, id).await?;
     let page = leads::list_timeline(&mut cx.tx, id, &query).await?;
     cx.commit(Json(page)).await
@@ -118,6 +155,20 @@ pub(crate) async fn delete_activity(
         leads::delete_activity(&mut cx.tx, id, own_records_of).await?.ok_or_else(Problem::not_found)?;
     if_match.require(version)?;
     cx.commit(NoContent).await
+}
+
+/// Refuses a type of the timeline that the caller may not read.
+fn may_read(actor: &Actor, timeline_type: &str) -> ApiResult<()> {
+    match timeline_type {
+        "message" => require::<ReadMessages>(actor),
+        "invoice" => require::<ReadFinance>(actor),
+        "payment" => require::<ReadTill>(actor),
+        "metric" => require::<ReadWellness>(actor),
+        "run" => require::<ReadAutomations>(actor),
+        "consent" => require::<ReadLeadLedgers>(actor),
+        "cta" => require::<ReadAnalytics>(actor),
+        _ => Ok(()),
+    }
 }
 
 fn unknown_assignee() -> Problem {

@@ -95,8 +95,8 @@ impl Expanded {
         let (tx, all) = (&mut cx.tx, None);
         match word {
             "activities" => {
-                let query = first(ActivityFilter::default());
-                self.activities = Some(leads::list_activities(tx, lead, &query).await?);
+                let query = first(ActivityFilter { lead_id: vec![lead], ..ActivityFilter::default() });
+                self.activities = Some(leads::list_activities(tx, &query, all).await?);
             }
             "conversations" => {
                 require::<ReadMessages>(&cx.actor)?;

@@ -9,7 +9,10 @@ use shared::{
     http::{
         ApiResult, Created, Cx, ListQuery, NoContent, Page, PathId, PathIds, Problem, QueryString, Valid,
     },
-    leads::{self, IDENTITY_TAKEN, Identity, IdentityChange, IdentityFilter, NewIdentity, PRIMARY_TAKEN},
+    leads::{
+        self, IDENTITY_TAKEN, Identity, IdentityChange, IdentityFilter, IdentityPatch, NewIdentity,
+        PRIMARY_TAKEN,
+    },
 };
 
 use crate::{
@@ -54,6 +57,27 @@ pub(crate) async fn create_identity(
     tell(&mut cx, &added).await?;
     let location = format!("/api/leads/{id}/identities/{}", added.identity.id);
     cx.commit(Created { location, body: added.identity }).await
+}
+
+/// Makes an address or number the primary one, or says whether the person has proved it.
+#[utoipa::path(patch, path = "/api/leads/{id}/identities/{identityId}", operation_id = "update_identity", tag = "leads",
+    extensions(("x-role" = json!("staff"))), params(("id" = Uuid, Path), ("identityId" = Uuid, Path)),
+    request_body = IdentityPatch, responses((status = 200, body = Identity)))]
+pub(crate) async fn update_identity(
+    mut cx: Cx<WriteLeads>,
+    PathIds(lead, id): PathIds,
+    Valid(patch): Valid<IdentityPatch>,
+) -> ApiResult {
+    let (now, own_records_of) = (cx.now(), cx.actor.own_records_of());
+    let changed = leads::update_identity(&mut cx.tx, now, (lead, id), own_records_of, patch)
+        .await
+        .on_constraint(PRIMARY_TAKEN, concurrent_change)?
+        .ok_or_else(Problem::not_found)?;
+    if patch.is_primary == Some(true) && !changed.identity.is_primary {
+        return Err(Problem::invalid("/isPrimary", "not_allowed", "Only addresses and numbers are primary."));
+    }
+    tell(&mut cx, &changed).await?;
+    cx.commit(Json(changed.identity)).await
 }
 
 /// Removes an address, number or foreign id. The oldest other one of its kind becomes the primary one.

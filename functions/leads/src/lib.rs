@@ -10,6 +10,7 @@ mod identities;
 mod leads;
 mod merge;
 mod pipelines;
+mod privacy;
 mod segments;
 
 use shared::http::Api;
@@ -33,10 +34,13 @@ pub fn api() -> Api {
         .routes(routes!(activities::list_timeline))
         .routes(routes!(activities::list_conversations))
         .routes(routes!(activities::list_activities, activities::create_activity))
-        .routes(routes!(activities::update_activity, activities::delete_activity))
+        .routes(routes!(activities::list_all_activities))
+        .routes(routes!(activities::get_activity, activities::update_activity, activities::delete_activity))
         .routes(routes!(identities::list_identities, identities::create_identity))
-        .routes(routes!(identities::delete_identity))
+        .routes(routes!(identities::update_identity, identities::delete_identity))
         .routes(routes!(consents::list_consents, consents::create_consent))
+        .routes(routes!(privacy::export_lead))
+        .routes(routes!(privacy::erase_lead))
         .routes(routes!(pipelines::list_pipelines, pipelines::create_pipeline))
         .routes(routes!(pipelines::get_pipeline, pipelines::update_pipeline, pipelines::delete_pipeline))
         .routes(routes!(pipelines::get_board))

@@ -4,7 +4,7 @@
 //! is continued by the next, and a tenant whose work fails holds up nobody.
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
-use serde_json::json;
+use serde_json::{Value, json};
 use shared::{
     accounts,
     app::App,
@@ -13,11 +13,13 @@ use shared::{
     db::{DbResult, SystemReason},
     finance,
     ids::TenantId,
-    nightly,
+    nightly, privacy,
     work::{WorkError, WorkResult},
 };
 
 const NAME: &str = "nightly";
+/// Transactions of a hundred persons each that one tenant gets in a night.
+const FORGET_ROUNDS: usize = 100;
 
 /// One tick.
 ///
@@ -67,17 +69,18 @@ async fn visit(app: &App, now: DateTime<Utc>, slot: DateTime<Utc>, tenant: Tenan
     let purged = nightly::purge(&mut tx, now).await?;
     // Last, since others who add to the business's audit log wait from here on.
     let trial_ended = accounts::end_trial(&mut tx).await?;
-    let detail = json!({
+    let mut detail = json!({
         "trialEnded": trial_ended, "overdue": overdue, "idempotencyKeys": purged.idempotency_keys, "oneTimeTokens": purged.one_time_tokens,
         "sessions": purged.sessions, "buckets": purged.buckets, "rawReceipts": purged.raw_receipts, "sandboxDeliveries": purged.sandbox_deliveries,
     });
-    nightly::finish_slot(&mut tx, NAME, slot, detail).await?;
+    nightly::finish_slot(&mut tx, NAME, slot, detail.clone()).await?;
     let hints = tx.commit().await?;
     app.queue.nudge(hints).await;
     if trial_ended {
         tracing::warn!(%tenant, "a trial is over; the business is suspended");
     }
-    if overdue > 0 || purged != nightly::Purged::default() {
+    let forgotten = forget(app, now, slot, tenant, &mut detail).await?;
+    if overdue > 0 || forgotten > 0 || purged != nightly::Purged::default() {
         tracing::info!(
             %tenant,
             overdue,
@@ -87,8 +90,39 @@ async fn visit(app: &App, now: DateTime<Utc>, slot: DateTime<Utc>, tenant: Tenan
             buckets = purged.buckets,
             raw_receipts = purged.raw_receipts,
             sandbox_deliveries = purged.sandbox_deliveries,
+            forgotten,
             "nightly work done"
         );
     }
     Ok(true)
+}
+
+/// Forgets who has been in the bin for a month, a hundred persons per transaction, and notes on the slot how many they were.
+/// What a tick that dies leaves undone is done the next night.
+async fn forget(
+    app: &App,
+    now: DateTime<Utc>,
+    slot: DateTime<Utc>,
+    tenant: TenantId,
+    detail: &mut Value,
+) -> DbResult<usize> {
+    let (mut leads, mut buyers) = (0, 0);
+    for round in 0..FORGET_ROUNDS {
+        app.db.settle().await;
+        let Some(mut tx) = app.db.open_tenant(tenant).await? else { break };
+        let forgotten = privacy::forget_due(&mut tx, app.secret_box(), now, round == 0).await?;
+        leads += forgotten.leads;
+        buyers += forgotten.buyers;
+        if let Some(fields) = detail.as_object_mut() {
+            fields.insert("forgottenLeads".to_owned(), leads.into());
+            fields.insert("forgottenBuyers".to_owned(), buyers.into());
+        }
+        nightly::finish_slot(&mut tx, NAME, slot, detail.clone()).await?;
+        let hints = tx.commit().await?;
+        app.queue.nudge(hints).await;
+        if !forgotten.more {
+            break;
+        }
+    }
+    Ok(leads)
 }

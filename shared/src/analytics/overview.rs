@@ -105,8 +105,9 @@ pub async fn read_overview(
                   c.views as "views!", c.clicks as "clicks!", c.submits as "submits!"
              from (select array(select id from leads where tenant_id = $1 and owner_id = any ($4)) as ids) as seen,
                   lateral (select count(*) as created, count(*) filter (where status = 'customer') as customers
-                     from leads where tenant_id = $1 and created_at >= $2 and created_at < $3 and deleted_at is null
-                      and ($4::uuid[] is null or owner_id = any ($4))) as l,
+                     from leads where tenant_id = $1 and created_at >= $2 and created_at < $3
+                      -- Whoever was erased, and not thrown away before, is counted still.
+                      and (deleted_at is null or deleted_at = erased_at) and ($4::uuid[] is null or owner_id = any ($4))) as l,
                   lateral (select count(*) filter (where direction = 'outbound') as outbound,
                           count(*) filter (where direction = 'inbound') as inbound,
                           count(*) filter (where direction = 'outbound' and status in ('failed', 'undelivered')) as failed

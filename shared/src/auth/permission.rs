@@ -66,6 +66,10 @@ permissions! {
     WriteLeads = Staff, Leads, Write;
     /// Deleting, merging, importing leads.
     ManageLeads = Manager, Leads, Write;
+    /// Handing over everything that is known about a person.
+    ExportPerson = Admin, Admin, Read, Fresh;
+    /// Forgetting a person.
+    ErasePerson = Admin, Admin, Write, Fresh;
     /// Reading messages, conversations, templates.
     ReadMessages = Viewer, Messages, Read;
     /// Sending and replying.
@@ -94,6 +98,8 @@ permissions! {
     WriteFinance = Staff, Finance, Write;
     /// Finalizing, voiding, allocating.
     ManageFinance = Manager, Finance, Write;
+    /// Opening what is kept of an erased person because the law wants it.
+    ReadSealedBuyer = Admin, Finance, Read, Fresh;
     /// Giving money back.
     RefundFinance = Manager, Finance, Write, Fresh;
     /// Reading health metrics.

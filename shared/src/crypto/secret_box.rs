@@ -31,6 +31,8 @@ pub enum Purpose {
     StoredResponse,
     /// A mail that waits to be sent: it carries a token that is stored nowhere else in clear.
     Mail,
+    /// The buyer on a document whose person was erased: kept because the law wants it, and for nothing else.
+    Buyer,
 }
 
 impl Purpose {
@@ -42,6 +44,7 @@ impl Purpose {
             Self::MfaSecret => "mfa-secret",
             Self::StoredResponse => "stored-response",
             Self::Mail => "mail",
+            Self::Buyer => "buyer",
         }
     }
 }

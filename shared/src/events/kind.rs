@@ -47,6 +47,8 @@ event_kinds! {
     LeadUpdated = "lead.updated" on "lead";
     /// A lead was moved to the bin.
     LeadDeleted = "lead.deleted" on "lead";
+    /// A person was erased. The event names the id and nothing else.
+    LeadErased = "lead.erased" on "lead";
     /// A lead moved along a pipeline.
     LeadStageChanged = "lead.stageChanged" on "lead";
     /// A lead got a tag.

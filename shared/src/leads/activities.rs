@@ -74,6 +74,9 @@ pub struct NewActivity {
     /// Tasks: until when.
     #[serde(default)]
     pub due_at: Option<DateTime<Utc>>,
+    /// Tasks: done when, if they are done already.
+    #[serde(default)]
+    pub done_at: Option<DateTime<Utc>>,
     /// Tasks: by whom.
     #[serde(default)]
     pub assignee_id: Option<Uuid>,
@@ -132,12 +135,22 @@ impl Check for ActivityPatch {
     }
 }
 
-/// What a lead's activities can be narrowed by.
+/// What activities can be narrowed by.
 #[derive(Clone, Debug, Default, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ActivityFilter {
+    /// People. Not where the path names one.
+    pub lead_id: Vec<Uuid>,
     /// Kinds.
     pub kind: Vec<String>,
+    /// Colleagues who are to do it.
+    pub assignee_id: Vec<Uuid>,
+    /// `true`: done; `false`: still to be done.
+    pub done: Option<bool>,
+    /// Due at or after.
+    pub due_from: Option<DateTime<Utc>>,
+    /// Due before; with `done=false` and now it is what is overdue.
+    pub due_to: Option<DateTime<Utc>>,
     /// Happened at or after.
     pub from: Option<DateTime<Utc>>,
     /// Happened before.
@@ -145,30 +158,60 @@ pub struct ActivityFilter {
 }
 
 impl FromQuery for ActivityFilter {
-    const SORTS: &'static [SortField] =
-        &[SortField { word: "occurredAt", column: "occurred_at", kind: SortKind::Time }];
+    const SORTS: &'static [SortField] = &[
+        SortField { word: "occurredAt", column: "occurred_at", kind: SortKind::Time },
+        // What is due at no time is left out.
+        SortField { word: "dueAt", column: "due_at", kind: SortKind::Time },
+    ];
 
     fn read(params: &mut Params) -> Self {
         let (from, to) = params.range();
-        Self { kind: params.words("kind"), from, to }
+        Self {
+            lead_id: params.ids("leadId"),
+            kind: params.words("kind"),
+            assignee_id: params.ids("assigneeId"),
+            done: params.flag("done"),
+            due_from: params.instant("dueFrom"),
+            due_to: params.instant("dueTo"),
+            from,
+            to,
+        }
     }
 }
 
-/// One page of a lead's activities.
+/// One page of activities, of leads that the caller may see.
 ///
 /// # Errors
 /// When the database refuses.
 pub async fn list_activities(
     tx: &mut TenantTx,
-    lead: Uuid,
     query: &ListQuery<ActivityFilter>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Page<Activity>> {
-    let tenant = tx.tenant();
+    let (tenant, filter) = (tx.tenant(), &query.filter);
+    let by_due = query.page.sort.word == "dueAt";
     let filtered = |head: &str| {
         let mut select = QueryBuilder::new(format!("{head} from activities a where a.tenant_id = "));
-        select.push_bind(tenant).push(" and a.lead_id = ").push_bind(lead);
-        push_any(&mut select, "a.kind", &query.filter.kind);
-        push_range(&mut select, "a.occurred_at", (query.filter.from, query.filter.to));
+        select.push_bind(tenant);
+        push_any(&mut select, "a.lead_id", &filter.lead_id);
+        push_any(&mut select, "a.kind", &filter.kind);
+        push_any(&mut select, "a.assignee_id", &filter.assignee_id);
+        push_range(&mut select, "a.occurred_at", (filter.from, filter.to));
+        push_range(&mut select, "a.due_at", (filter.due_from, filter.due_to));
+        if let Some(done) = filter.done {
+            select.push(if done { " and a.done_at is not null" } else { " and a.done_at is null" });
+        }
+        if by_due {
+            select.push(" and a.due_at is not null");
+        }
+        select.push(
+            " and exists (select from leads l where l.tenant_id = a.tenant_id and l.id = a.lead_id
+                             and l.deleted_at is null and l.merged_into_id is null",
+        );
+        if let Some(owners) = own_records_of {
+            select.push(" and l.owner_id = any (").push_bind(owners.to_vec()).push(")");
+        }
+        select.push(")");
         select
     };
     let mut select = filtered(
@@ -177,10 +220,37 @@ pub async fn list_activities(
     );
     push_page(&mut select, "a", &query.page);
     let rows = select.build_query_as::<Activity>().fetch_all(tx.conn()).await?;
-    let mut page =
-        query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.occurred_at), id: row.id });
+    let mut page = query.page.page(rows, |row| {
+        let at = row.due_at.filter(|_| by_due).unwrap_or(row.occurred_at);
+        Keyset { value: KeysetValue::Time(at), id: row.id }
+    });
     page.total = total(tx, &query.page, || filtered("select count(*)")).await?;
     Ok(page)
+}
+
+/// One activity of a lead that the caller may see.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn find_activity(
+    tx: &mut TenantTx,
+    id: Uuid,
+    own_records_of: Owners<'_>,
+) -> DbResult<Option<Activity>> {
+    let activity = sqlx::query_as!(
+        Activity,
+        r#"select a.id, a.lead_id, a.kind, a.title as "title: _", a.body as "body: _", a.data as "data: _", a.actor_id,
+                  a.due_at, a.done_at, a.assignee_id, a.occurred_at, a.version
+             from activities a join leads l on l.tenant_id = $1 and l.id = a.lead_id
+            where a.tenant_id = $1 and a.id = $2 and l.deleted_at is null and l.merged_into_id is null
+              and ($3::uuid[] is null or l.owner_id = any ($3))"#,
+        tx.tenant(),
+        id,
+        own_records_of,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(activity)
 }
 
 /// Records an activity and notes on the lead that something happened.
@@ -200,8 +270,8 @@ pub async fn insert_activity(
                update leads set last_activity_at = greatest(last_activity_at, $3) where tenant_id = $1 and id = $2
            )
            insert into activities (tenant_id, id, lead_id, kind, title, body, data, actor_kind, actor_id, due_at,
-                                   assignee_id, occurred_at)
-           values ($1, $4, $2, $5, $6, $7, $8, $9, $10, $11, $12, $3)
+                                   assignee_id, done_at, occurred_at)
+           values ($1, $4, $2, $5, $6, $7, $8, $9, $10, $11, $12, $13, $3)
            returning id, lead_id, kind, title as "title: _", body as "body: _", data as "data: _", actor_id, due_at,
                      done_at, assignee_id, occurred_at, version"#,
         tx.tenant(),
@@ -216,6 +286,7 @@ pub async fn insert_activity(
         actor.1,
         new.due_at,
         new.assignee_id,
+        new.done_at,
     )
     .fetch_one(tx.conn())
     .await?;

@@ -111,7 +111,7 @@ pub async fn find_archived(
     let lead = query_leads!(
         "",
         "from leads l where l.tenant_id = $1 and l.id = $2 and l.deleted_at is not null and l.merged_into_id is null
-            and ($3::uuid[] is null or l.owner_id = any ($3))",
+            and l.erased_at is null and ($3::uuid[] is null or l.owner_id = any ($3))",
         tx.tenant(),
         id,
         own_records_of,

@@ -1,6 +1,6 @@
 //! What a person allowed or refused: a ledger in which the latest entry wins and the earlier ones are the proof.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sqlx::{FromRow, QueryBuilder};
@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::list::total;
 use crate::{
+    clock,
     db::{
         DbResult, TenantTx,
         keyset::{push_any, push_page},
@@ -21,6 +22,9 @@ use crate::{
     private::Private,
     values::{Line, Word},
 };
+
+/// How far the clock of a caller may be ahead.
+const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident: $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)?) => {
@@ -120,6 +124,10 @@ impl NewConsent {
         }
         if self.channel.is_some() && self.purpose == ConsentPurpose::Health {
             errors.add(format!("{pointer}/channel"), "not_allowed", "Consent to health data has no channel.");
+        }
+        // The latest entry holds: one of tomorrow would hold today, and no word of today could take it back.
+        if self.effective_at.is_some_and(|at| at > clock::now() + CLOCK_SKEW) {
+            errors.add(format!("{pointer}/effectiveAt"), "in_future", "What was said, was said already.");
         }
     }
 }

@@ -16,7 +16,10 @@ use crate::{
         DbResult, TenantTx,
         keyset::{push_any, push_page},
     },
-    http::{Check, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, Problem, SortField, SortKind},
+    http::{
+        Check, FieldErrors, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, Problem, SortField,
+        SortKind,
+    },
     ids::new_id,
     private::Private,
     values::{Email, Line},
@@ -102,11 +105,39 @@ impl NewIdentity {
                 let value = Line::try_from(text.clone()).map_err(|why| refused("/value", why))?.into_string();
                 let named =
                     value.split_once(':').is_some_and(|(system, id)| !system.is_empty() && !id.is_empty());
-                if self.kind == IdentityKind::External && (!named || value.starts_with("bin:")) {
+                if self.kind == IdentityKind::External && !named {
                     return Err(Problem::invalid("/value", "invalid_external_id", "Write it as system:id."));
+                }
+                // What is in the bin is parked under this prefix.
+                if value.starts_with("bin:") {
+                    return Err(Problem::invalid(
+                        "/value",
+                        "invalid_value",
+                        "A value does not begin with `bin:`.",
+                    ));
                 }
                 Ok(value)
             }
+        }
+    }
+}
+
+/// A change of an identity. The value never changes: another address is another identity.
+#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IdentityPatch {
+    /// `true` makes it the one that the lead shows and that messages go to; the former one stays as a further one.
+    #[serde(default)]
+    pub is_primary: Option<bool>,
+    /// Whether the person has proved it.
+    #[serde(default)]
+    pub verified: Option<bool>,
+}
+
+impl Check for IdentityPatch {
+    fn check(&self, errors: &mut FieldErrors) {
+        if self.is_primary == Some(false) {
+            errors.add("/isPrimary", "not_allowed", "Make another one primary instead.");
         }
     }
 }
@@ -210,6 +241,69 @@ pub async fn insert_identity(
     .await?;
     Ok(row.map(|row| IdentityChange {
         shown_before: row.is_primary.then_some(row.shown),
+        identity: Identity {
+            id: row.id,
+            lead_id: row.lead_id,
+            kind: row.kind,
+            value: row.value,
+            is_primary: row.is_primary,
+            verified_at: row.verified_at,
+            created_at: row.created_at,
+        },
+    }))
+}
+
+/// Changes an identity of a lead that the caller may see. Only addresses and numbers can be primary; a promotion of another
+/// kind changes nothing.
+///
+/// # Errors
+/// [`super::PRIMARY_TAKEN`] when two requests met.
+pub async fn update_identity(
+    tx: &mut TenantTx,
+    now: DateTime<Utc>,
+    (lead, id): (Uuid, Uuid),
+    own_records_of: Owners<'_>,
+    patch: IdentityPatch,
+) -> DbResult<Option<IdentityChange>> {
+    let row = sqlx::query!(
+        r#"with l as (
+             select o.id, o.email, o.phone from leads o
+              where o.tenant_id = $1 and o.id = $2 and o.deleted_at is null and o.merged_into_id is null
+                and ($4::uuid[] is null or o.owner_id = any ($4))
+                for update
+         ), target as (
+             select i.id, i.kind, i.normalized, case i.kind when 'email' then l.email else l.phone end as shown,
+                    $5 and not i.is_primary and i.kind in ('email', 'phone') as promoted
+               from l join lead_identities i on i.tenant_id = $1 and i.lead_id = l.id and i.id = $3
+         ), demoted as (
+             update lead_identities i set is_primary = false from target t
+              where t.promoted and i.tenant_id = $1 and i.lead_id = $2 and i.kind = t.kind and i.is_primary
+             returning i.id
+         ), changed as (
+             update lead_identities i
+                set is_primary = i.is_primary or t.promoted,
+                    verified_at = case when $6::boolean is null then i.verified_at when $6 then coalesce(i.verified_at, $7) end
+               from target t where i.tenant_id = $1 and i.id = t.id and (select count(*) from demoted) >= 0
+             returning i.*
+         ), shown as (
+             update leads set email = case t.kind when 'email' then t.normalized else email end,
+                              phone = case t.kind when 'phone' then t.normalized else phone end
+               from target t where t.promoted and leads.tenant_id = $1 and leads.id = $2
+         )
+         select c.id, c.lead_id, c.kind, c.value as "value: Private<String>", c.is_primary, c.verified_at, c.created_at,
+                t.promoted as "promoted!", t.shown from changed c, target t"#,
+        tx.tenant(),
+        lead,
+        id,
+        own_records_of,
+        patch.is_primary == Some(true),
+        patch.verified,
+        now,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(row.map(|row| IdentityChange {
+        shown_before: row.promoted.then_some(row.shown),
         identity: Identity {
             id: row.id,
             lead_id: row.lead_id,

@@ -5,7 +5,7 @@ use sqlx::{Postgres, QueryBuilder};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
-use super::{Definitions, FieldQuery, Lead, custom_fields::Probe};
+use super::{Definitions, FieldQuery, Lead, custom_fields::Probe, search};
 use crate::{
     auth::Owners,
     conditions::{Condition, push_condition},
@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The row as [`Lead`] reads it. The same columns as in `find`, where the checked macro holds them against the schema.
-const COLUMNS: &str = "l.id, l.status, l.source, l.first_name, l.last_name,
+pub(super) const COLUMNS: &str = "l.id, l.status, l.source, l.first_name, l.last_name,
     nullif(concat_ws(' ', l.first_name, l.last_name), '') as name, l.email, l.phone, l.owner_id, l.stage_id,
     l.stage_entered_at, l.won_reason, l.lost_reason, l.value, l.currency, l.tags, l.custom_fields, l.score, l.timezone,
     l.locale, l.first_touch, l.last_touch, l.created_at, l.updated_at, l.last_activity_at, l.deleted_at, l.merged_into_id, l.version";
@@ -109,6 +109,9 @@ impl FromQuery for LeadFilter {
     const SORTS: &'static [SortField] = &[
         SortField { word: "createdAt", column: "created_at", kind: SortKind::Time },
         SortField { word: "updatedAt", column: "updated_at", kind: SortKind::Time },
+        // Whoever was never active counts from when they came.
+        SortField { word: "lastActivityAt", column: "activity_at", kind: SortKind::Time },
+        SortField { word: "name", column: "sort_name", kind: SortKind::Text },
     ];
 
     fn read(params: &mut Params) -> Self {
@@ -140,13 +143,14 @@ pub async fn list(
     query: &ListQuery<LeadFilter>,
     own_records_of: Owners<'_>,
 ) -> DbResult<Page<Lead>> {
-    let mut select = statement("", tx.tenant(), query, own_records_of);
-    let rows = select.build_query_as::<Lead>().fetch_all(tx.conn()).await?;
-    let by_update = query.page.sort.word == "updatedAt";
-    let mut page = query.page.page(rows, |lead| Keyset {
-        value: KeysetValue::Time(if by_update { lead.updated_at } else { lead.created_at }),
-        id: lead.id,
-    });
+    let rows = if search::is_walkable(query) {
+        search::find_page(tx, query, own_records_of).await?
+    } else {
+        let mut select = statement("", tx.tenant(), query, own_records_of);
+        select.build_query_as::<Lead>().fetch_all(tx.conn()).await?
+    };
+    let mut page =
+        query.page.page(rows, |lead| Keyset { value: position(lead, query.page.sort.word), id: lead.id });
     let tenant = tx.tenant();
     page.total = total(tx, &query.page, || {
         let mut count = QueryBuilder::new("select count(*) from leads l");
@@ -155,6 +159,16 @@ pub async fn list(
     })
     .await?;
     Ok(page)
+}
+
+/// The value of a lead in the column that the list is sorted by.
+fn position(lead: &Lead, sort: &str) -> KeysetValue {
+    match sort {
+        "updatedAt" => KeysetValue::Time(lead.updated_at),
+        "lastActivityAt" => KeysetValue::Time(lead.last_activity_at.unwrap_or(lead.created_at)),
+        "name" => KeysetValue::Text(lead.name.as_ref().map(|name| name.expose().clone()).unwrap_or_default()),
+        _ => KeysetValue::Time(lead.created_at),
+    }
 }
 
 /// How the database would find that page: one line of the plan after the other. A test holds it against the indexes.
@@ -166,7 +180,11 @@ pub async fn explain(
     query: &ListQuery<LeadFilter>,
     own_records_of: Owners<'_>,
 ) -> DbResult<String> {
-    let mut explain = statement("explain ", tx.tenant(), query, own_records_of);
+    let mut explain = if search::is_walkable(query) {
+        search::statement("explain ", tx, query, own_records_of, 100)
+    } else {
+        statement("explain ", tx.tenant(), query, own_records_of)
+    };
     let lines: Vec<String> = explain.build_query_scalar().fetch_all(tx.conn()).await?;
     Ok(lines.join("\n"))
 }
@@ -195,7 +213,7 @@ pub(super) async fn total<'q>(
     Ok(Some(count().build_query_scalar().fetch_one(tx.conn()).await?))
 }
 
-fn push_filter(
+pub(super) fn push_filter(
     query: &mut QueryBuilder<'_, Postgres>,
     tenant: Uuid,
     filter: &LeadFilter,
@@ -203,7 +221,7 @@ fn push_filter(
 ) {
     query.push(" where l.tenant_id = ").push_bind(tenant).push(" and l.merged_into_id is null");
     query.push(if filter.deleted == Some(true) {
-        " and l.deleted_at is not null"
+        " and l.deleted_at is not null and l.erased_at is null"
     } else {
         " and l.deleted_at is null"
     });

@@ -15,13 +15,14 @@ mod merge;
 mod model;
 mod patch;
 mod pipelines;
+mod search;
 mod timeline;
 mod update;
 mod upsert;
 
 pub use activities::{
-    Activity, ActivityFilter, ActivityPatch, NewActivity, delete_activity, insert_activity, list_activities,
-    update_activity,
+    Activity, ActivityFilter, ActivityPatch, NewActivity, delete_activity, find_activity, insert_activity,
+    list_activities, update_activity,
 };
 pub use batch::{BatchResult, insert_all};
 pub use bin::{archive, find_archived, restore, rival_of};
@@ -38,8 +39,8 @@ pub use duplicates::{Duplicate, list_duplicates};
 pub use find::{exists, find, find_survivor, owner_of, owner_of_identity};
 pub use hidden::{Hidden, field_masked};
 pub use identities::{
-    Identity, IdentityChange, IdentityFilter, IdentityKind, NewIdentity, delete_identity, insert_identity,
-    list_identities,
+    Identity, IdentityChange, IdentityFilter, IdentityKind, IdentityPatch, NewIdentity, delete_identity,
+    insert_identity, list_identities, update_identity,
 };
 pub use insert::{IDENTITY_TAKEN, insert};
 pub use list::{LeadFilter, explain, list};
@@ -51,6 +52,6 @@ pub use pipelines::{
     StageChange, board, count_on_pipeline, delete_pipeline, find_pipeline, insert_pipeline, list_pipelines,
     update_pipeline,
 };
-pub use timeline::{TimelineFilter, TimelineItem, list_timeline};
+pub use timeline::{TIMELINE_TYPES, TimelineFilter, TimelineItem, list_timeline};
 pub use update::{PRIMARY_TAKEN, UpdatedLead, update};
 pub use upsert::{Known, Upserted, former_values, upsert};

@@ -155,3 +155,47 @@ fn values(items: &Value) -> Vec<(String, bool)> {
         |item: &Value| (item["value"].as_str().unwrap().to_owned(), item["isPrimary"].as_bool().unwrap());
     items.as_array().unwrap().iter().map(pair).collect()
 }
+
+#[tokio::test]
+async fn a_further_identity_is_promoted_and_proved() {
+    let tenant = Tenant::new().await;
+    let lead = tenant.lead(json!({})).await;
+    let (path, second) = (path(&lead), unique_email("second"));
+    let add = |kind: &str, value: &str| {
+        tenant.owner.post(&format!("{path}/identities"), json!({"kind": kind, "value": value}))
+    };
+    let (added, external) =
+        (add("email", &second).await.expect(201), add("external", "crm:4711").await.expect(201));
+    assert_eq!((&added["isPrimary"], &added["verifiedAt"]), (&json!(false), &json!(null)));
+    let at = |identity: &Value| format!("{path}/identities/{}", identity["id"].as_str().unwrap());
+    let proved = tenant.patch(&at(&added), json!({"verified": true})).await.expect(200);
+    assert!(proved["verifiedAt"].is_string() && proved["isPrimary"] == false);
+    let promoted = tenant.patch(&at(&added), json!({"isPrimary": true})).await.expect(200);
+    assert_eq!((&promoted["isPrimary"], &promoted["verifiedAt"]), (&json!(true), &proved["verifiedAt"]));
+    assert_eq!(tenant.get(&path).await.expect(200)["email"], second);
+    let told = tenant.get("/api/events?type=lead.updated").await.expect(200);
+    assert_eq!(told["items"][0]["previous"], json!({"email": lead["email"]}));
+    let listed = tenant.get(&format!("{path}/identities?kind=email")).await.expect(200);
+    let primaries =
+        listed["items"].as_array().unwrap().iter().filter(|identity| identity["isPrimary"] == true).count();
+    assert_eq!((listed["items"].as_array().unwrap().len(), primaries), (2, 1));
+    // Twice is once, and nobody is told.
+    tenant.patch(&at(&added), json!({"isPrimary": true})).await.expect(200);
+    assert_eq!(
+        tenant.get("/api/events?type=lead.updated").await.expect(200)["items"].as_array().unwrap().len(),
+        1
+    );
+    tenant.patch(&at(&added), json!({"verified": false})).await.expect(200);
+    tenant.patch(&at(&added), json!({"isPrimary": false})).await.expect_invalid("/isPrimary", "not_allowed");
+    tenant
+        .patch(&at(&external), json!({"isPrimary": true}))
+        .await
+        .expect_invalid("/isPrimary", "not_allowed");
+    tenant
+        .patch(&at(&added), json!({"value": "x@example.com"}))
+        .await
+        .expect_invalid("/value", "unknown_field");
+    add("visitor", "bin:1").await.expect_invalid("/value", "invalid_value");
+    let future = json!({"channel": "email", "purpose": "marketing", "state": "granted", "effectiveAt": "2199-01-01T00:00:00Z"});
+    tenant.post(&format!("{path}/consents"), future).await.expect_invalid("/effectiveAt", "in_future");
+}

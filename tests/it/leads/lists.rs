@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::path;
-use crate::support::{Tenant, tenant::unique_email};
+use crate::support::{Tenant, stack, tenant::unique_email};
 
 #[tokio::test]
 async fn filters_narrow_the_list_and_alternatives_widen_it() {
@@ -77,6 +77,82 @@ async fn a_walk_by_cursor_is_complete_while_leads_arrive() {
                 page["items"].as_array().unwrap().iter().map(|l| l["id"].as_str().unwrap().to_owned()),
             );
         }
+    }
+}
+
+#[tokio::test]
+async fn every_order_walks_past_everybody_once() {
+    let tenant = Tenant::new().await;
+    for name in ["ähm", "Zoe", "anna", "Anna", "Bert", "Émile"] {
+        let body = json!({"firstName": name, "email": unique_email("sorted")});
+        tenant.post("/api/leads", body).await.expect(201);
+    }
+    tenant.post("/api/leads", json!({"email": unique_email("nameless")})).await.expect(201);
+    let by_name = walk(&tenant, "sort=name&limit=2").await;
+    let names: Vec<&str> = by_name.iter().map(|lead| lead["name"].as_str().unwrap_or_default()).collect();
+    assert_eq!(names, ["", "ähm", "anna", "Anna", "Bert", "Émile", "Zoe"]);
+    let backwards = walk(&tenant, "sort=-name&limit=3").await;
+    assert!(backwards.iter().rev().eq(by_name.iter()));
+    let bert = &by_name[4];
+    let note = json!({"kind": "note", "occurredAt": "2199-01-01T00:00:00Z"});
+    tenant.post(&format!("{}/activities", path(bert)), note).await.expect(201);
+    for (sort, first) in [("lastActivityAt", false), ("updatedAt", false), ("lastActivityAt", true)] {
+        let walked = walk(&tenant, &format!("sort={}{sort}&limit=2", if first { "-" } else { "" })).await;
+        assert_eq!(walked.len(), 7, "{sort}");
+        if first {
+            assert_eq!(walked[0]["id"], bert["id"]);
+        }
+    }
+    // A search is walked in any order, and narrowed by other filters.
+    for query in ["search=ann&limit=1", "search=ann&limit=1&sort=createdAt", "search=ann&limit=1&sort=name"] {
+        assert_eq!(walk(&tenant, query).await.len(), 2, "{query}");
+    }
+    assert_eq!(walk(&tenant, "search=ann&status=lost").await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_search_is_exact_among_thousands_whatever_is_frequent() {
+    let tenant = Tenant::new().await;
+    // Every second one is an Otto; one in a thousand lives in Quakenbrück, the oldest three at the Zuse.
+    stack().execute(
+        private_postgres::DATABASE,
+        &format!(
+            "select set_config('app.tenant_id', '{0}', true);
+             insert into leads (tenant_id, id, first_name, last_name, status, created_at)
+             select '{0}', new_id(), case when n % 2 = 0 then 'Otto' else 'Berta' end,
+                    case when n > 24997 then 'Zusemann' when n % 1000 = 0 then 'Quakenbrück' else 'Lead' || n end,
+                    case when n % 5000 = 0 then 'lost' else 'new' end, now() - n * interval '1 minute'
+               from generate_series(1, 25000) n",
+            tenant.id
+        ),
+    );
+    for (search, expected) in
+        [("zuse", 3), ("quaken", 24), ("otto quaken", 24), ("lead2499", 9), ("nobody", 0), ("%", 0)]
+    {
+        for sort in ["-createdAt", "createdAt", "name"] {
+            let found = walk(
+                &tenant,
+                &format!("search={}&limit=5&sort={sort}", search.replace('%', "%25").replace(' ', "+")),
+            )
+            .await;
+            assert_eq!(found.len(), expected, "{search} by {sort}");
+        }
+    }
+    let otto = tenant.get("/api/leads?search=otto&limit=100").await.expect(200);
+    assert_eq!(otto["items"].as_array().unwrap().len(), 100);
+    assert!(otto["nextCursor"].is_string());
+    // Rare among the found ones.
+    assert_eq!(walk(&tenant, "search=otto&status=lost&limit=2").await.len(), 5);
+}
+
+/// Every row of a list, page by page.
+async fn walk(tenant: &Tenant, query: &str) -> Vec<Value> {
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = tenant.get(&format!("/api/leads?{query}{cursor}")).await.expect(200);
+        seen.extend(page["items"].as_array().unwrap().iter().cloned());
+        let Some(next) = page["nextCursor"].as_str() else { return seen };
+        cursor = format!("&cursor={next}");
     }
 }
 

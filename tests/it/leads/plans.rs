@@ -48,8 +48,19 @@ async fn every_filter_of_the_list_has_an_index_to_walk() {
             "{index}:\n{plan}"
         );
     }
-    let plan = plan(&tenant, LeadFilter { search: Some("zuz".to_owned()), ..LeadFilter::default() }).await;
-    assert!(!plan.contains("Seq Scan"), "{plan}");
+    let found = plan(&tenant, LeadFilter { search: Some("zuz".to_owned()), ..LeadFilter::default() }).await;
+    assert!(!found.contains("Seq Scan"), "{found}");
+    for (word, index) in [
+        ("updatedAt", "leads_tenant_id_updated_at_idx"),
+        ("lastActivityAt", "leads_tenant_id_activity_at_idx"),
+        ("name", "leads_tenant_id_sort_name_idx"),
+    ] {
+        let sorted = plan_sorted(&tenant, LeadFilter::default(), word).await;
+        assert!(
+            sorted.contains(index) && !sorted.contains("Seq Scan") && !sorted.contains("Sort"),
+            "{index}:\n{sorted}"
+        );
+    }
 }
 
 #[tokio::test]
@@ -83,10 +94,15 @@ async fn a_typed_custom_field_is_found_by_its_index() {
     }
 }
 
-async fn plan(tenant: &Tenant, mut filter: LeadFilter) -> String {
+async fn plan(tenant: &Tenant, filter: LeadFilter) -> String {
+    plan_sorted(tenant, filter, "createdAt").await
+}
+
+async fn plan_sorted(tenant: &Tenant, mut filter: LeadFilter, sort: &str) -> String {
     let db = Db::new(&stack().app_url, 1).unwrap();
     let mut tx = db.open_tenant(TenantId::new(tenant.id.parse().unwrap())).await.unwrap().unwrap();
     filter.resolve(&mut tx, chrono::Utc::now()).await.unwrap();
-    let query = ListQuery { filter, page: PageRequest::first::<LeadFilter>() };
+    let sort = *LeadFilter::SORTS.iter().find(|offered| offered.word == sort).unwrap();
+    let query = ListQuery { filter, page: PageRequest { sort, ..PageRequest::first::<LeadFilter>() } };
     explain(&mut tx, &query, None).await.unwrap()
 }

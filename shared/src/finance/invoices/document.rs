@@ -52,7 +52,8 @@ pub(in crate::finance) async fn insert_document(
          )
          insert into invoices (tenant_id, id, kind, number, status, lead_id, credit_of_id, currency, rounding, discount_amount,
                                discount_percent, subtotal, discount_total, tax_total, tip, total, paid_total, tax_summary, memo,
-                               created_by, issue_date, due_date, finalized_at, paid_at, created_at, updated_at, billing)
+                               created_by, issue_date, due_date, finalized_at, paid_at, created_at, updated_at, billing,
+                               buyer_sealed)
          select $1, $2, $3, $5 || lpad(taken.value::text, greatest($6::int, length(taken.value::text)), '0') || $7,
                 case when $8::bigint = $9::bigint then 'paid' else 'finalized' end, $10, $11, $12, $13, $14,
                 $15::text::numeric, $16, $17, $18, $19, $8, $9, $20, $21, $22, $23::date, $23::date, $24::timestamptz,
@@ -61,7 +62,8 @@ pub(in crate::finance) async fn insert_document(
                     'seller', jsonb_build_object('name', t.name, 'country', t.country),
                     'buyer', (select jsonb_build_object('name', nullif(concat_ws(' ', l.first_name, l.last_name), ''),
                                                         'email', l.email, 'phone', l.phone)
-                                from leads l where l.tenant_id = $1 and l.id = $10)))
+                                from leads l where l.tenant_id = $1 and l.id = $10))),
+                (select o.buyer_sealed from invoices o where o.tenant_id = $1 and o.id = $11)
            from taken, tenants t where t.id = $1",
         tx.tenant(),
         document.id,

@@ -11,6 +11,6 @@ mod view;
 mod work;
 
 pub use intake::{Arrival, Limit, Taken, take};
-pub use record::{Record, lead_of, record};
+pub use record::{Record, lead_of, note_people, record};
 pub use view::{Receipt, ReceiptDetail, ReceiptFilter, find, list, replay};
 pub use work::{Claim, Claimed, Outcome, Trouble, claim, put_off, settle};

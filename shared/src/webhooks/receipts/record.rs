@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::Claimed;
 use crate::{
     db::{DbResult, TenantTx},
     ids::new_id,
@@ -76,6 +77,26 @@ pub async fn record(tx: &mut TenantTx, record: Record<'_>) -> DbResult<bool> {
     .fetch_one(tx.conn())
     .await?;
     Ok(written)
+}
+
+/// Notes whom a receipt told about, so that handing over and forgetting a person finds it.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn note_people(tx: &mut TenantTx, claimed: &Claimed, people: &[Uuid]) -> DbResult<()> {
+    if people.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "insert into webhook_receipt_leads (tenant_id, id, receipt_id, lead_id)
+         select $1, new_id(), $2, lead_id from unnest($3::uuid[]) as p (lead_id)",
+        tx.tenant(),
+        claimed.id,
+        people,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }
 
 /// The person on whom one of these causes was written down.
