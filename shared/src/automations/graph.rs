@@ -235,6 +235,15 @@ impl Graph {
         Self { trigger, steps, goal, index }
     }
 
+    /// Every condition of a run: the goal and those of the branches.
+    pub(super) fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        let branches = self.steps.iter().filter_map(|step| match &step.action {
+            Action::Branch(branch) => Some(&branch.conditions),
+            _ => None,
+        });
+        self.goal.iter().chain(branches)
+    }
+
     /// The place of a step.
     #[must_use]
     pub fn place(&self, id: &str) -> Option<usize> {

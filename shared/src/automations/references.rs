@@ -3,7 +3,10 @@
 use uuid::Uuid;
 
 use super::{action::Action, graph::Graph, validate::GraphProblem};
-use crate::db::{DbResult, TenantTx};
+use crate::{
+    conditions::{Condition, unknown_names},
+    db::{DbResult, TenantTx},
+};
 
 struct Reference<'a> {
     kind: &'static str,
@@ -18,9 +21,10 @@ struct Reference<'a> {
 /// # Errors
 /// When the database refuses.
 pub async fn missing_references(tx: &mut TenantTx, graph: &Graph) -> DbResult<Vec<GraphProblem>> {
+    let mut missing = unknown_in_conditions(tx, graph).await?;
     let references = collect(graph);
     if references.is_empty() {
-        return Ok(Vec::new());
+        return Ok(missing);
     }
     let kinds: Vec<&str> = references.iter().map(|reference| reference.kind).collect();
     let ids: Vec<Uuid> = references.iter().map(|reference| reference.id).collect();
@@ -37,12 +41,34 @@ pub async fn missing_references(tx: &mut TenantTx, graph: &Graph) -> DbResult<Ve
     )
     .fetch_all(tx.conn())
     .await?;
-    let missing = references
-        .into_iter()
-        .zip(known)
-        .filter(|(_, known)| !known)
-        .map(|(reference, _)| problem(&reference));
-    Ok(missing.collect())
+    let unknown = references.into_iter().zip(known).filter(|(_, known)| !known);
+    missing.extend(unknown.map(|(reference, _)| problem(&reference)));
+    Ok(missing)
+}
+
+/// What the conditions name.
+async fn unknown_in_conditions(tx: &mut TenantTx, graph: &Graph) -> DbResult<Vec<GraphProblem>> {
+    let mut places: Vec<(String, Option<&str>)> = Vec::new();
+    let mut conditions: Vec<&Condition> = Vec::new();
+    for (pointer, condition) in [("/trigger/filter", &graph.trigger.filter), ("/goal", &graph.goal)] {
+        places.extend(condition.iter().map(|_| (pointer.to_owned(), None)));
+        conditions.extend(condition);
+    }
+    for (place, step) in graph.steps.iter().enumerate() {
+        if let Action::Branch(branch) = &step.action {
+            places.push((format!("/steps/{place}/conditions"), Some(&step.id)));
+            conditions.push(&branch.conditions);
+        }
+    }
+    let unknown = unknown_names(tx, &conditions).await?;
+    let problems = places.into_iter().zip(unknown).flat_map(|((pointer, step), unknown)| {
+        let place = move |(below, code, detail): (String, &'static str, &'static str)| GraphProblem {
+            step_id: step.map(str::to_owned),
+            ..GraphProblem::at(format!("{pointer}{below}"), code, detail)
+        };
+        unknown.into_iter().map(place)
+    });
+    Ok(problems.collect())
 }
 
 fn problem(reference: &Reference<'_>) -> GraphProblem {

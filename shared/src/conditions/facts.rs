@@ -84,44 +84,26 @@ fn is_step(step: &str) -> bool {
 /// [`Condition::problems`] finds.
 #[must_use]
 pub fn lead_problems(condition: &Condition) -> Vec<(String, &'static str, &'static str)> {
-    let mut comparisons = Vec::new();
-    collect(condition, String::new(), &mut comparisons);
+    let comparisons = condition.comparisons();
     if comparisons.len() > MAX_COMPARISONS {
         return vec![(String::new(), "too_many_values", "A tree has at most 200 comparisons.")];
     }
     let refused = comparisons.into_iter().filter_map(|(pointer, comparison)| {
-        let (code, detail) = problem(&comparison.field)?;
+        let (code, detail) = problem(comparison)?;
         Some((format!("{pointer}/field"), code, detail))
     });
     refused.collect()
 }
 
-fn problem(field: &str) -> Option<(&'static str, &'static str)> {
-    if locate(field).is_some() {
+fn problem(comparison: &Comparison) -> Option<(&'static str, &'static str)> {
+    if comparison.is_history() || locate(&comparison.field).is_some() {
         return None;
     }
-    match field.split('.').next() {
+    match comparison.field.split('.').next() {
         Some("event" | "vars") => {
             Some(("unsupported_field", "Only a branch or trigger has an event and variables."))
         }
-        Some("events" | "messages" | "purchases" | "metrics" | "segments") => {
-            Some(("unsupported_field", "Conditions over what a person did are not offered here."))
-        }
+        Some("segments") => Some(("unsupported_field", "A condition cannot ask for another segment.")),
         _ => Some(("unknown_field", "A lead has no such field.")),
-    }
-}
-
-fn collect<'c>(condition: &'c Condition, pointer: String, found: &mut Vec<(String, &'c Comparison)>) {
-    let (name, parts) = match condition {
-        Condition::All { all } => ("all", all),
-        Condition::Any { any } => ("any", any),
-        Condition::Not { not } => ("not", not),
-        Condition::Compare(comparison) => {
-            found.push((pointer, comparison));
-            return;
-        }
-    };
-    for (index, part) in parts.iter().enumerate() {
-        collect(part, format!("{pointer}/{name}/{index}"), found);
     }
 }

@@ -5,20 +5,29 @@
 
 use serde_json::{Map, Value};
 
-use super::{Comparison, Condition, MAX_DEPTH, lead_problems};
-use crate::http::{FieldErrors, Problem, locate_field};
+use super::{Comparison, Condition, MAX_DEPTH, lead_problems, unknown_names};
+use crate::{
+    db::TenantTx,
+    http::{FieldErrors, Problem, locate_field},
+};
 
 /// Reads a tree that is to be asked of all leads.
 ///
 /// # Errors
-/// 422 below `pointer` for each part that is no condition, and for each field that leads do not have.
-pub fn read_for_leads(value: &Value, pointer: &str) -> Result<Condition, Problem> {
+/// 422 below `pointer` for each part that is no condition, for each field that leads do not have, and for what a
+/// comparison names and the business does not know.
+pub async fn read_for_leads(tx: &mut TenantTx, value: &Value, pointer: &str) -> Result<Condition, Problem> {
     let mut errors = FieldErrors::default();
     let read = read(value, pointer, 1, &mut errors);
     errors.into_result()?;
     let Some(condition) = read else { return Err(Problem::internal()) };
     let mut errors = FieldErrors::default();
     for (below, code, detail) in condition.problems().into_iter().chain(lead_problems(&condition)) {
+        errors.add(format!("{pointer}{below}"), code, detail);
+    }
+    errors.into_result()?;
+    let mut errors = FieldErrors::default();
+    for (below, code, detail) in unknown_names(tx, &[&condition]).await?.into_iter().flatten() {
         errors.add(format!("{pointer}{below}"), code, detail);
     }
     errors.into_result()?;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Definitions, FieldQuery, Lead, custom_fields::Probe};
 use crate::{
     auth::Owners,
-    conditions::{Condition, push_condition},
+    conditions::{Condition, Scope, push_condition},
     db::{
         DbResult, TenantTx,
         keyset::{push_any, push_page, push_range},
@@ -226,7 +226,7 @@ fn push_filter(
     }
     for condition in &filter.resolved.conditions {
         query.push(" and ");
-        push_condition(query, condition, filter.resolved.now);
+        push_condition(query, condition, Scope::all(tenant, filter.resolved.now));
     }
     if let Some(owner) = own_records_of {
         query.push(" and l.owner_id = any (").push_bind(owner.to_vec()).push(")");

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     auth::Role,
+    conditions::Past,
     events::NewEvent,
     messages::{Channel, Purpose},
 };
@@ -57,6 +58,8 @@ pub(super) struct Facts {
     pub lead: Option<Value>,
     /// `event` in conditions and texts.
     pub event: Value,
+    /// What the person did, as far as the graph asks for it.
+    pub past: Past,
     /// `tenant` in texts.
     pub tenant: Value,
     /// The row of the step that had begun before the run slept.
