@@ -5,8 +5,9 @@
 -- may be used under row-level security.
 create index events_tenant_id_type_occurred_at_idx on events (tenant_id, type, occurred_at, lead_id) where lead_id is not null;
 create index activities_tenant_id_kind_occurred_at_idx on activities (tenant_id, kind, occurred_at, lead_id);
--- When a message was sent, or came; one that waits, when it was written.
-create index messages_tenant_id_at_idx on messages (tenant_id, (coalesce(sent_at, created_at)), lead_id) where channel <> 'note';
+-- When a message was sent, or came; one that waits, when it was written. Not as `coalesce`, which the planner does not know to be silent, and not
+-- for a part of the rows, because the planner would not use what it knows of the distribution of an expression.
+create index messages_tenant_id_at_idx on messages (tenant_id, (case when sent_at is null then created_at else sent_at end), lead_id);
 create index invoices_tenant_id_paid_at_idx on invoices (tenant_id, paid_at, lead_id) where status = 'paid' and lead_id is not null;
 create index metrics_tenant_id_type_start_at_idx on metrics (tenant_id, type, start_at, lead_id);
 

@@ -34,7 +34,8 @@ call protect_tenant_table('scoring', p_versioned => true);
 -- How far the scorer has come.
 create table scoring_progress (
     tenant_id uuid not null,
-    told_through timestamptz not null,           -- leads of events recorded before are scored
+    told_through timestamptz not null,           -- what changed or was told before is scored,
+    told_lead uuid,                              -- and of that very moment the leads up to this one; no reference, it only marks a place
     pass_due_at timestamptz not null,            -- when everybody is looked at again
     pass_cursor uuid,                            -- the last lead of a pass that is under way; no reference, it only marks a place
     constraint scoring_progress_pkey primary key (tenant_id),
@@ -43,6 +44,7 @@ create table scoring_progress (
 call protect_tenant_table('scoring_progress');
 call open_columns('scoring_progress', 'wellspring_sweeper', 'tenant_id, told_through, pass_due_at');
 call open_columns('events', 'wellspring_sweeper', 'tenant_id, recorded_at');
+call open_columns('leads', 'wellspring_sweeper', 'tenant_id, updated_at');
 
 -- Businesses whose scores are behind: ids and nothing else.
 create function sweep_scores(p_limit integer) returns table (tenant_id uuid)
@@ -54,7 +56,8 @@ begin
         select t.id from tenants t left join scoring_progress p on p.tenant_id = t.id
         where t.status in ('trial', 'active')
           and (p.pass_due_at is null or p.pass_due_at <= now()
-               or exists (select from events e where e.tenant_id = t.id and e.recorded_at > p.told_through))
+               or exists (select from leads l where l.tenant_id = t.id and l.updated_at >= p.told_through)
+               or exists (select from events e where e.tenant_id = t.id and e.recorded_at >= p.told_through))
         order by p.pass_due_at nulls first limit p_limit;
 end
 $$;

@@ -5,6 +5,7 @@
 pub mod accounts;
 pub mod analytics;
 pub mod app;
+pub mod assignment;
 pub mod audit;
 pub mod auth;
 pub mod automations;
@@ -34,6 +35,7 @@ pub mod notifications;
 pub mod private;
 pub mod providers;
 pub mod queue;
+pub mod scoring;
 pub mod segments;
 pub mod sweep;
 pub mod templates;

@@ -5,7 +5,7 @@ use serde_json::to_value;
 use shared::{
     auth::{Permission, ReadAdmin, ReadLeads, WriteLeads},
     db::{OnConstraint, TenantTx},
-    events::{EventKind, NewEvent, emit},
+    events::{EventKind, NewEvent, emit_newcomers},
     http::{Actor, ApiResult, Created, Cx, ListQuery, Page, Problem, QueryString, Valid, Versioned},
     leads::{self, Definitions, IDENTITY_TAKEN, Identities, Lead, LeadFilter, NewLead},
 };
@@ -51,8 +51,10 @@ pub(crate) async fn create_lead(mut cx: Cx<WriteLeads>, Valid(mut new): Valid<Ne
         Problem::invalid("/ownerId", "unknown_user", "There is no such colleague.")
     })?;
     let payload = to_value(&lead).map_err(|_| Problem::internal())?;
-    emit(&mut cx.tx, &[NewEvent::by_api(EventKind::LeadCreated, now, lead.id, Some(lead.id), payload)])
-        .await?;
+    let event = NewEvent::by_api(EventKind::LeadCreated, now, lead.id, Some(lead.id), payload);
+    if let Some(assigned) = emit_newcomers(&mut cx.tx, &[event]).await?.pop() {
+        lead = assigned;
+    }
     custom_fields::mask(&mut cx, std::slice::from_mut(&mut lead)).await?;
     let created = Created { location: format!("/api/leads/{}", lead.id), body: &lead };
     cx.commit(Versioned { version: lead.version, answer: created }).await

@@ -42,7 +42,7 @@ pub use sessions::{
     Session, SessionFilter, find_session_account, list_sessions, revoke_all_sessions, revoke_family,
     revoke_session,
 };
-pub use settings::{Limits, Preferences, QuietHours, Rounding};
+pub use settings::{Limits, Preferences, QuietHours, Rounding, TimeOfDay};
 pub use signed_in::{Account, SignIn, jwks};
 pub use tenants::{Tenant, TenantPatch, find_tenant, update_tenant};
 pub use throttle::{Admission, Guard, Knock, admit, count_call, forgive, network_key, record_failure};

@@ -32,6 +32,7 @@ pub async fn missing_references(tx: &mut TenantTx, graph: &Graph) -> DbResult<Ve
         r#"select case r.kind
                       when 'template' then exists (select from templates t where t.tenant_id = $1 and t.id = r.id and t.archived_at is null)
                       when 'stage' then exists (select from pipeline_stages s where s.tenant_id = $1 and s.id = r.id)
+                      when 'policy' then exists (select from assignment_policies p where p.tenant_id = $1 and p.id = r.id)
                       else exists (select from users u where u.tenant_id = $1 and u.id = r.id)
                   end as "known!"
              from unnest($2::text[], $3::uuid[]) with ordinality as r (kind, id, place) order by r.place"#,
@@ -75,6 +76,7 @@ fn problem(reference: &Reference<'_>) -> GraphProblem {
     let (code, detail) = match reference.kind {
         "template" => ("unknown_template", "There is no such template."),
         "stage" => ("unknown_stage", "There is no such stage."),
+        "policy" => ("unknown_policy", "There is no such policy."),
         _ => ("unknown_user", "There is no such colleague."),
     };
     let pointer = format!("/steps/{}/{}", reference.place, reference.field);
@@ -92,6 +94,7 @@ fn collect(graph: &Graph) -> Vec<Reference<'_>> {
             Action::MoveStage(stage) => add("stage", "stageId", Some(stage.stage_id)),
             Action::AssignOwner(assign) => {
                 add("user", "userId", assign.user_id);
+                add("policy", "policyId", assign.policy_id);
                 assign.round_robin.iter().for_each(|id| add("user", "roundRobin", Some(*id)));
             }
             Action::CreateActivity(activity) => add("user", "assigneeId", activity.assignee_id),

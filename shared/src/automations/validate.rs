@@ -143,10 +143,14 @@ pub(super) fn step_problems(step: &Step, pointer: &str) -> Vec<GraphProblem> {
         }
         Action::UpdateLead(update) => check_update(update, &mut findings),
         Action::AssignOwner(assign) => {
+            let given = [assign.user_id.is_some(), !assign.round_robin.is_empty(), assign.policy_id.is_some()];
             findings.one_of(
-                "userId, roundRobin",
-                usize::from(assign.user_id.is_some()) + usize::from(!assign.round_robin.is_empty()),
+                "userId, roundRobin, policyId",
+                given.into_iter().filter(|given| *given).count(),
             );
+            if assign.round_robin.len() > 100 {
+                findings.refuse("/roundRobin", "too_many_values", "At most 100 colleagues take turns.");
+            }
         }
         Action::CreateActivity(activity) => {
             findings.template("/title", activity.title.as_str());

@@ -105,6 +105,7 @@ impl FromQuery for LeadFilter {
     const SORTS: &'static [SortField] = &[
         SortField { word: "createdAt", column: "created_at", kind: SortKind::Time },
         SortField { word: "updatedAt", column: "updated_at", kind: SortKind::Time },
+        SortField { word: "score", column: "score", kind: SortKind::Number },
     ];
 
     fn read(params: &mut Params) -> Self {
@@ -137,9 +138,12 @@ pub async fn list(
 ) -> DbResult<Page<Lead>> {
     let mut select = statement("", tx.tenant(), query, own_records_of);
     let rows = select.build_query_as::<Lead>().fetch_all(tx.conn()).await?;
-    let by_update = query.page.sort.word == "updatedAt";
     let mut page = query.page.page(rows, |lead| Keyset {
-        value: KeysetValue::Time(if by_update { lead.updated_at } else { lead.created_at }),
+        value: match query.page.sort.word {
+            "score" => KeysetValue::Number(lead.score.into()),
+            "updatedAt" => KeysetValue::Time(lead.updated_at),
+            _ => KeysetValue::Time(lead.created_at),
+        },
         id: lead.id,
     });
     let tenant = tx.tenant();

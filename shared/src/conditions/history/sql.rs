@@ -93,8 +93,8 @@ fn push_activities(query: &mut Query<'_>, asked: &Asked, scope: Scope<'_>) {
     query.push(" and x.occurred_at <= ").push_bind(scope.now + SKEW);
 }
 
-/// When a message was sent, or came; one that waits, when it was written.
-const MESSAGE_AT: &str = "coalesce(x.sent_at, x.created_at)";
+/// When a message was sent, or came; one that waits, when it was written. As in the index.
+const MESSAGE_AT: &str = "case when x.sent_at is null then x.created_at else x.sent_at end";
 
 fn push_messages(query: &mut Query<'_>, asked: &Asked, scope: Scope<'_>) {
     query.push("select x.lead_id from messages x where x.channel <> 'note' and x.tenant_id = ");
@@ -199,8 +199,8 @@ const fn aggregate(source: Source, aggregate: Aggregate) -> &'static str {
         (Source::Metrics, Last) => "((array_agg(x.last order by x.last_at desc))[1])::numeric",
         (Source::Metrics, FirstAt) => "min(x.first_at)",
         (Source::Metrics, LastAt) => "max(x.last_at)",
-        (Source::Messages, FirstAt) => "min(coalesce(x.sent_at, x.created_at))",
-        (Source::Messages, LastAt) => "max(coalesce(x.sent_at, x.created_at))",
+        (Source::Messages, FirstAt) => "min(case when x.sent_at is null then x.created_at else x.sent_at end)",
+        (Source::Messages, LastAt) => "max(case when x.sent_at is null then x.created_at else x.sent_at end)",
         (Source::Purchases, FirstAt) => "min(x.paid_at)",
         (Source::Purchases, LastAt) => "max(x.paid_at)",
         (_, FirstAt) => "min(x.occurred_at)",
