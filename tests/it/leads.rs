@@ -7,6 +7,7 @@ mod custom_fields;
 mod history;
 mod lists;
 mod merges;
+mod past;
 mod pipelines;
 mod plans;
 mod scopes;

@@ -1,24 +1,16 @@
 //! Who gets which lead: by name, by turn, by policy.
 
-use axum::Json;
 use serde::Deserialize;
 use shared::{
-    assignment::{self, AssignmentPolicy, Availability, NewPolicy, PolicyFilter, PolicyPatch, Rotation},
-    auth::{ManageLeads, Permission, ReadLeads, Role, WriteLeads},
-    db::OnConstraint,
-    http::{
-        Actor, ApiResult, Check, Created, Cx, FieldErrors, IfMatch, ListQuery, NoContent, Page, Patch, PathId,
-        Problem, QueryString, Valid, Versioned,
-    },
+    assignment::{self, Rotation},
+    auth::WriteLeads,
+    http::{ApiResult, Check, Cx, FieldErrors, IfMatch, Patch, PathId, Problem, Valid},
     leads::{Lead, LeadPatch},
 };
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{
-    change::{change_by, concurrent_change},
-    segments::read,
-};
+use crate::change::change_by;
 
 /// Who takes a lead over: exactly one of the three.
 #[derive(Deserialize, ToSchema)]
@@ -100,8 +92,8 @@ async fn rotation(
         Some(id) => assignment::find_policy(&mut cx.tx, id).await?,
         None => None,
     };
-    let policy = policy
-        .ok_or_else(|| Problem::invalid("/policyId", "unknown_policy", "There is no such policy."))?;
+    let policy =
+        policy.ok_or_else(|| Problem::invalid("/policyId", "unknown_policy", "There is no such policy."))?;
     Ok(policy.rotation())
 }
 
@@ -113,128 +105,4 @@ async fn whose_turn(cx: &mut Cx<WriteLeads>, rotation: &Rotation) -> ApiResult<U
         let absent = serde_json::to_value(&taken.absent).unwrap_or_default();
         Problem::conflict("nobody_available", "Nobody can take the lead now.").with("absent", absent)
     })
-}
-
-/// Assignment policies.
-#[utoipa::path(get, path = "/api/assignment-policies", operation_id = "list_assignment_policies", tag = "leads",
-    extensions(("x-role" = json!("viewer"))), params(PolicyFilter, shared::http::PageParams),
-    responses((status = 200, body = Page<AssignmentPolicy>)))]
-pub(crate) async fn list_assignment_policies(mut cx: Cx<ReadLeads>, query: QueryString) -> ApiResult {
-    let query: ListQuery<PolicyFilter> = query.list(cx.zone())?;
-    let page = assignment::list_policies(&mut cx.tx, &query).await?;
-    cx.commit(Json(page)).await
-}
-
-/// Makes an assignment policy. With `forNewLeads` it gives a colleague to every new lead that nobody owns and for whom its
-/// conditions hold, whichever way the lead comes.
-#[utoipa::path(post, path = "/api/assignment-policies", operation_id = "create_assignment_policy", tag = "leads",
-    extensions(("x-role" = json!("manager"))), request_body = NewPolicy,
-    responses((status = 201, body = AssignmentPolicy)))]
-pub(crate) async fn create_assignment_policy(mut cx: Cx<ManageLeads>, Valid(new): Valid<NewPolicy>) -> ApiResult {
-    if let Some(tree) = &new.conditions {
-        read(&mut cx, tree, "/conditions").await?;
-    }
-    let now = cx.now();
-    let id = assignment::insert_policy(&mut cx.tx, now, &new)
-        .await
-        .on_constraint("assignment_members_user_id_fkey", unknown_member)
-        .on_constraint("assignment_policies_fallback_user_id_fkey", unknown_fallback)?;
-    let policy = assignment::find_policy(&mut cx.tx, id).await?.ok_or_else(Problem::internal)?;
-    let created = Created { location: format!("/api/assignment-policies/{id}"), body: &policy };
-    cx.commit(Versioned { version: policy.version, answer: created }).await
-}
-
-/// One assignment policy.
-#[utoipa::path(get, path = "/api/assignment-policies/{id}", operation_id = "get_assignment_policy", tag = "leads",
-    extensions(("x-role" = json!("viewer"))), params(("id" = Uuid, Path)),
-    responses((status = 200, body = AssignmentPolicy)))]
-pub(crate) async fn get_assignment_policy(mut cx: Cx<ReadLeads>, PathId(id): PathId) -> ApiResult {
-    let policy = assignment::find_policy(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
-    cx.commit(Versioned { version: policy.version, answer: Json(policy) }).await
-}
-
-/// Changes an assignment policy. Turns that were taken stay taken.
-#[utoipa::path(patch, path = "/api/assignment-policies/{id}", operation_id = "update_assignment_policy", tag = "leads",
-    extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header)),
-    request_body = PolicyPatch, responses((status = 200, body = AssignmentPolicy)))]
-pub(crate) async fn update_assignment_policy(
-    mut cx: Cx<ManageLeads>,
-    PathId(id): PathId,
-    seen: IfMatch,
-    Valid(patch): Valid<PolicyPatch>,
-) -> ApiResult {
-    let found = assignment::find_policy(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
-    seen.require(found.version)?;
-    if let Some(tree) = patch.conditions.as_set() {
-        read(&mut cx, tree, "/conditions").await?;
-    }
-    let changed = assignment::update_policy(&mut cx.tx, id, found.version, patch)
-        .await
-        .on_constraint("assignment_members_user_id_fkey", unknown_member)
-        .on_constraint("assignment_policies_fallback_user_id_fkey", unknown_fallback)?;
-    if !changed {
-        return Err(concurrent_change());
-    }
-    let policy = assignment::find_policy(&mut cx.tx, id).await?.ok_or_else(Problem::internal)?;
-    cx.commit(Versioned { version: policy.version, answer: Json(policy) }).await
-}
-
-/// Removes an assignment policy. The leads that it gave away stay where they are.
-#[utoipa::path(delete, path = "/api/assignment-policies/{id}", operation_id = "delete_assignment_policy", tag = "leads",
-    extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header)),
-    responses((status = 204)))]
-pub(crate) async fn delete_assignment_policy(
-    mut cx: Cx<ManageLeads>,
-    PathId(id): PathId,
-    seen: IfMatch,
-) -> ApiResult {
-    let found = assignment::find_policy(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
-    seen.require(found.version)?;
-    assignment::delete_policy(&mut cx.tx, id).await?;
-    cx.commit(NoContent).await
-}
-
-/// When a colleague can be given leads.
-#[utoipa::path(get, path = "/api/users/{id}/availability", operation_id = "get_availability", tag = "leads",
-    extensions(("x-role" = json!("viewer"))), params(("id" = Uuid, Path)),
-    responses((status = 200, body = Availability)))]
-pub(crate) async fn get_availability(mut cx: Cx<ReadLeads>, PathId(id): PathId) -> ApiResult {
-    let availability = assignment::find_availability(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
-    cx.commit(Json(availability)).await
-}
-
-/// Says when a colleague can be given leads: working hours on their own clock, and leave. One's own is everybody's to say, a
-/// colleague's takes a manager.
-#[utoipa::path(put, path = "/api/users/{id}/availability", operation_id = "set_availability", tag = "leads",
-    extensions(("x-role" = json!("staff"))), params(("id" = Uuid, Path)), request_body = Availability,
-    responses((status = 200, body = Availability)))]
-pub(crate) async fn set_availability(
-    mut cx: Cx<WriteLeads>,
-    PathId(id): PathId,
-    Valid(availability): Valid<Availability>,
-) -> ApiResult {
-    let is_known = assignment::find_availability(&mut cx.tx, id).await?.is_some();
-    if !is_known {
-        return Err(Problem::not_found());
-    }
-    require_say(&cx, id)?;
-    assignment::set_availability(&mut cx.tx, id, &availability).await?;
-    cx.commit(Json(availability)).await
-}
-
-fn require_say<P: Permission>(cx: &Cx<P>, user: Uuid) -> ApiResult<()> {
-    match &cx.actor {
-        Actor::User { id, role, .. } if *id != user && *role < Role::Manager => {
-            Err(Problem::role_required(Role::Manager))
-        }
-        Actor::User { .. } | Actor::Key { .. } => Ok(()),
-    }
-}
-
-fn unknown_member() -> Problem {
-    Problem::invalid("/members", "unknown_user", "There is no such colleague.")
-}
-
-fn unknown_fallback() -> Problem {
-    Problem::invalid("/fallbackUserId", "unknown_user", "There is no such colleague.")
 }

@@ -84,11 +84,5 @@ pub(crate) async fn require_lead<P: Permission>(cx: &mut Cx<P>, id: uuid::Uuid) 
 
 /// Refuses who may not do what another surface's permission asks for.
 pub(crate) fn require<P: Permission>(actor: &Actor) -> ApiResult<()> {
-    match actor {
-        Actor::User { role, .. } if !role.allows(P::ROLE) => Err(Problem::role_required(P::ROLE)),
-        Actor::Key { scopes, .. } if !scopes.iter().any(|scope| scope.allows(P::SCOPE)) => {
-            Err(Problem::scope_required(P::SCOPE))
-        }
-        Actor::User { .. } | Actor::Key { .. } => Ok(()),
-    }
+    actor.require::<P>()
 }

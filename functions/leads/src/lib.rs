@@ -30,15 +30,7 @@ pub fn api() -> Api {
         .routes(routes!(detail::get_lead, change::update_lead, change::delete_lead))
         .routes(routes!(change::restore_lead))
         .routes(routes!(assignment::assign_lead))
-        .routes(routes!(assignment::list_assignment_policies, assignment::create_assignment_policy))
-        .routes(routes!(
-            assignment::get_assignment_policy,
-            assignment::update_assignment_policy,
-            assignment::delete_assignment_policy
-        ))
-        .routes(routes!(assignment::get_availability, assignment::set_availability))
         .routes(routes!(scoring::get_lead_score))
-        .routes(routes!(scoring::get_scoring, scoring::set_scoring))
         .routes(routes!(change::move_lead))
         .routes(routes!(change::add_tags, change::remove_tags))
         .routes(routes!(activities::list_timeline))

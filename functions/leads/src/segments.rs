@@ -4,8 +4,8 @@ use axum::Json;
 use serde::Deserialize;
 use serde_json::Value;
 use shared::{
-    auth::{ManageLeads, Permission, ReadFinance, ReadLeads, ReadMessages, ReadWellness},
-    conditions::{Condition, read_for_leads},
+    auth::{ManageLeads, ReadLeads},
+    conditions::{Condition, read_asked},
     http::{
         ApiResult, Check, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString,
         Valid, Versioned,
@@ -14,7 +14,7 @@ use shared::{
 };
 use utoipa::ToSchema;
 
-use crate::{change::concurrent_change, custom_fields, leads::require};
+use crate::{change::concurrent_change, custom_fields};
 
 /// Segments.
 #[utoipa::path(get, path = "/api/segments", operation_id = "list_segments", tag = "leads",
@@ -31,7 +31,7 @@ pub(crate) async fn list_segments(mut cx: Cx<ReadLeads>, query: QueryString) -> 
     extensions(("x-role" = json!("manager"))), request_body = NewSegment,
     responses((status = 201, body = Segment)))]
 pub(crate) async fn create_segment(mut cx: Cx<ManageLeads>, Valid(new): Valid<NewSegment>) -> ApiResult {
-    let condition = read(&mut cx, &new.conditions, "/conditions").await?;
+    let condition = read_asked(&mut cx, &new.conditions, "/conditions").await?;
     let now = cx.now();
     let made = segments::insert(&mut cx.tx, now, new.name.as_str(), new.kind, &condition).await?;
     segments::fill(&mut cx.tx, now, made.id, &condition).await?;
@@ -62,7 +62,7 @@ pub(crate) async fn update_segment(
     let found = segments::find(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
     seen.require(found.version)?;
     let condition = match &patch.conditions {
-        Some(tree) => Some(read(&mut cx, tree, "/conditions").await?),
+        Some(tree) => Some(read_asked(&mut cx, tree, "/conditions").await?),
         None => None,
     };
     let name = patch.name.as_ref().map(shared::values::Line::as_str);
@@ -104,24 +104,9 @@ impl Check for PreviewRequest {}
     extensions(("x-role" = json!("viewer")), ("x-scope" = json!("leads:read"))), request_body = PreviewRequest,
     responses((status = 200, body = Preview)))]
 pub(crate) async fn preview_segment(mut cx: Cx<ReadLeads>, Valid(asked): Valid<PreviewRequest>) -> ApiResult {
-    let condition = read(&mut cx, &asked.conditions, "/conditions").await?;
+    let condition = read_asked(&mut cx, &asked.conditions, "/conditions").await?;
     let (now, own_records_of) = (cx.now(), cx.actor.own_records_of());
     let mut preview = segments::preview(&mut cx.tx, now, condition, own_records_of).await?;
     custom_fields::mask(&mut cx, &mut preview.sample).await?;
     cx.commit(Json(preview)).await
-}
-
-/// Reads a tree. Whoever asks what people wrote, bought or measured must be allowed to read that.
-pub(crate) async fn read<P: Permission>(cx: &mut Cx<P>, tree: &Value, pointer: &str) -> ApiResult<Condition> {
-    let condition = read_for_leads(&mut cx.tx, tree, pointer).await?;
-    if condition.asks_about("messages") {
-        require::<ReadMessages>(&cx.actor)?;
-    }
-    if condition.asks_about("purchases") {
-        require::<ReadFinance>(&cx.actor)?;
-    }
-    if condition.asks_about("metrics") {
-        require::<ReadWellness>(&cx.actor)?;
-    }
-    Ok(condition)
 }

@@ -71,11 +71,7 @@ impl Check for Availability {
         }
         for (index, shift) in self.working_hours.iter().enumerate() {
             if shift.from == shift.to {
-                errors.add(
-                    format!("/workingHours/{index}/to"),
-                    "out_of_range",
-                    "A stretch has a length.",
-                );
+                errors.add(format!("/workingHours/{index}/to"), "out_of_range", "A stretch has a length.");
             }
         }
     }
@@ -93,9 +89,14 @@ impl Availability {
         let contains = |shift: &Shift| {
             let (from, to) = (shift.from.time(), shift.to.time());
             let (today, yesterday) = (shift.day.weekday() == day, shift.day.weekday().succ() == day);
-            if from < to { today && from <= time && time < to } else { today && time >= from || yesterday && time < to }
+            if from < to {
+                today && from <= time && time < to
+            } else {
+                today && time >= from || yesterday && time < to
+            }
         };
-        let off_duty = working_hours && !self.working_hours.is_empty() && !self.working_hours.iter().any(contains);
+        let off_duty =
+            working_hours && !self.working_hours.is_empty() && !self.working_hours.iter().any(contains);
         off_duty.then_some("offDuty")
     }
 }
@@ -153,7 +154,10 @@ mod tests {
             assert_eq!(hours.absence(now.parse().unwrap(), zone, true), absence, "{now}");
             assert_eq!(hours.absence(now.parse().unwrap(), zone, false), None, "{now}");
         }
-        let away = Availability { away_until: Some("2026-12-01T00:00:00Z".parse().unwrap()), ..Availability::default() };
+        let away = Availability {
+            away_until: Some("2026-12-01T00:00:00Z".parse().unwrap()),
+            ..Availability::default()
+        };
         assert_eq!(away.absence("2026-11-30T23:59:59Z".parse().unwrap(), Tz::UTC, false), Some("away"));
         assert_eq!(away.absence("2026-12-01T00:00:00Z".parse().unwrap(), Tz::UTC, true), None);
     }

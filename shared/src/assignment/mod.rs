@@ -18,10 +18,10 @@ mod take;
 mod turns;
 
 pub use availability::{Availability, Shift, find_availability, set_availability};
-pub use model::{
-    AssignmentPolicy, Member, NewPolicy, PolicyPatch, Rotation, Strategy,
-};
+pub use model::{AssignmentPolicy, Member, NewPolicy, PolicyPatch, Rotation, Strategy};
 pub(crate) use newcomers::welcome;
 pub use note::{Assigned, note};
-pub use store::{PolicyFilter, delete_policy, find_policy, insert_policy, list_policies, lock_lead, update_policy};
+pub use store::{
+    PolicyFilter, delete_policy, find_policy, insert_policy, list_policies, lock_lead, update_policy,
+};
 pub use take::{Absent, Taken, Turn, take};

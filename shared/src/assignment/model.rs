@@ -94,7 +94,8 @@ impl AssignmentPolicy {
     #[must_use]
     pub fn rotation(&self) -> Rotation {
         let weighted = self.strategy == Strategy::Weighted.word();
-        let member = |member: &Member| Member { weight: if weighted { member.weight } else { 1 }, ..member.clone() };
+        let member =
+            |member: &Member| Member { weight: if weighted { member.weight } else { 1 }, ..member.clone() };
         Rotation {
             name: format!("policy:{}", self.id),
             policy_id: Some(self.id),

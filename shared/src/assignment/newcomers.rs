@@ -42,7 +42,8 @@ pub(crate) async fn welcome(
             actor: ("system", None),
         }));
     }
-    let owners: Vec<(Uuid, Uuid)> = assigned.iter().filter_map(|one| Some((one.lead_id, one.owner?))).collect();
+    let owners: Vec<(Uuid, Uuid)> =
+        assigned.iter().filter_map(|one| Some((one.lead_id, one.owner?))).collect();
     let leads = leads::set_owners(tx, &owners).await?;
     note(tx, now, &assigned).await?;
     let mut events = Vec::new();
@@ -70,7 +71,8 @@ async fn fitting(
         return Ok(Vec::new());
     };
     let tenant = tx.tenant();
-    let mut query: QueryBuilder<'_, Postgres> = QueryBuilder::new("select l.id from leads l where l.tenant_id = ");
+    let mut query: QueryBuilder<'_, Postgres> =
+        QueryBuilder::new("select l.id from leads l where l.tenant_id = ");
     query.push_bind(tenant).push(" and l.id = any (").push_bind(newcomers.to_vec()).push(") and ");
     push_condition(&mut query, &condition, Scope::of(tenant, now, newcomers));
     let found: Vec<Uuid> = query.build_query_scalar().fetch_all(tx.conn()).await?;

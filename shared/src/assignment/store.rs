@@ -9,10 +9,7 @@ use uuid::Uuid;
 use super::{AssignmentPolicy, NewPolicy, PolicyPatch};
 use crate::{
     auth::Owners,
-    db::{
-        DbResult, TenantTx,
-        keyset::push_page,
-    },
+    db::{DbResult, TenantTx, keyset::push_page},
     http::{FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, SortField, SortKind},
     ids::new_id,
     values::Line,
@@ -47,10 +44,14 @@ impl FromQuery for PolicyFilter {
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn list_policies(tx: &mut TenantTx, query: &ListQuery<PolicyFilter>) -> DbResult<Page<AssignmentPolicy>> {
+pub async fn list_policies(
+    tx: &mut TenantTx,
+    query: &ListQuery<PolicyFilter>,
+) -> DbResult<Page<AssignmentPolicy>> {
     let tenant = tx.tenant();
     let filtered = |head: &str| {
-        let mut select = QueryBuilder::new(format!("select {head} from assignment_policies p where p.tenant_id = "));
+        let mut select =
+            QueryBuilder::new(format!("select {head} from assignment_policies p where p.tenant_id = "));
         select.push_bind(tenant);
         if let Some(wanted) = query.filter.for_new_leads {
             select.push(" and p.for_new_leads = ").push_bind(wanted);
@@ -62,7 +63,11 @@ pub async fn list_policies(tx: &mut TenantTx, query: &ListQuery<PolicyFilter>) -
     let rows = select.build_query_as::<AssignmentPolicy>().fetch_all(tx.conn()).await?;
     let by_position = query.page.sort.word == "position";
     let mut page = query.page.page(rows, |row| Keyset {
-        value: if by_position { KeysetValue::Number(row.position.into()) } else { KeysetValue::Time(row.created_at) },
+        value: if by_position {
+            KeysetValue::Number(row.position.into())
+        } else {
+            KeysetValue::Time(row.created_at)
+        },
         id: row.id,
     });
     if query.page.include_total {
@@ -76,14 +81,16 @@ pub async fn list_policies(tx: &mut TenantTx, query: &ListQuery<PolicyFilter>) -
 /// # Errors
 /// When the database refuses.
 pub async fn find_policy(tx: &mut TenantTx, id: Uuid) -> DbResult<Option<AssignmentPolicy>> {
-    let mut select = QueryBuilder::new(format!("select {COLUMNS} from assignment_policies p where p.tenant_id = "));
+    let mut select =
+        QueryBuilder::new(format!("select {COLUMNS} from assignment_policies p where p.tenant_id = "));
     select.push_bind(tx.tenant()).push(" and p.id = ").push_bind(id);
     Ok(select.build_query_as().fetch_optional(tx.conn()).await?)
 }
 
 /// The policies that new leads are offered to, in order.
 pub(super) async fn policies_for_new_leads(tx: &mut TenantTx) -> DbResult<Vec<AssignmentPolicy>> {
-    let mut select = QueryBuilder::new(format!("select {COLUMNS} from assignment_policies p where p.tenant_id = "));
+    let mut select =
+        QueryBuilder::new(format!("select {COLUMNS} from assignment_policies p where p.tenant_id = "));
     select.push_bind(tx.tenant()).push(" and p.for_new_leads order by p.position, p.created_at, p.id");
     Ok(select.build_query_as().fetch_all(tx.conn()).await?)
 }
@@ -242,7 +249,11 @@ pub(super) struct Colleague {
     pub(super) open: i64,
 }
 
-pub(super) async fn colleagues(tx: &mut TenantTx, ids: &[Uuid], counted: &[Uuid]) -> DbResult<Vec<Colleague>> {
+pub(super) async fn colleagues(
+    tx: &mut TenantTx,
+    ids: &[Uuid],
+    counted: &[Uuid],
+) -> DbResult<Vec<Colleague>> {
     let found = sqlx::query_as!(
         Colleague,
         r#"select u.id, u.status = 'active' as "active!", u.timezone, u.settings -> 'availability' as availability,
@@ -261,7 +272,11 @@ pub(super) async fn colleagues(tx: &mut TenantTx, ids: &[Uuid], counted: &[Uuid]
 }
 
 /// Rows of activities.
-pub(super) async fn insert_activities(tx: &mut TenantTx, now: DateTime<Utc>, rows: Vec<Value>) -> DbResult<()> {
+pub(super) async fn insert_activities(
+    tx: &mut TenantTx,
+    now: DateTime<Utc>,
+    rows: Vec<Value>,
+) -> DbResult<()> {
     sqlx::query!(
         "insert into activities (tenant_id, id, lead_id, kind, title, data, actor_kind, actor_id, occurred_at)
          select $1, a.id, a.lead_id, 'assignment', a.title, a.data, a.actor_kind, a.actor_id, $3

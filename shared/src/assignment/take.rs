@@ -59,10 +59,16 @@ pub struct Taken {
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn take(tx: &mut TenantTx, now: DateTime<Utc>, rotation: &Rotation, count: usize) -> DbResult<Taken> {
+pub async fn take(
+    tx: &mut TenantTx,
+    now: DateTime<Utc>,
+    rotation: &Rotation,
+    count: usize,
+) -> DbResult<Taken> {
     let kept = store::lock_turns(tx, &rotation.name).await?;
     // Only now, so that what the turns before have given out is seen.
-    let ids: Vec<Uuid> = rotation.members.iter().map(|member| member.user_id).chain(rotation.fallback).collect();
+    let ids: Vec<Uuid> =
+        rotation.members.iter().map(|member| member.user_id).chain(rotation.fallback).collect();
     let limited = rotation.members.iter().filter(|member| member.capacity.is_some());
     let limited: Vec<Uuid> = limited.map(|member| member.user_id).collect();
     let known: HashMap<Uuid, Colleague> = store::colleagues(tx, &ids, &limited)
@@ -96,7 +102,12 @@ pub async fn take(tx: &mut TenantTx, now: DateTime<Utc>, rotation: &Rotation, co
     Ok(Taken { turns, absent })
 }
 
-fn absence(tx: &TenantTx, now: DateTime<Utc>, rotation: &Rotation, colleague: &Colleague) -> Option<&'static str> {
+fn absence(
+    tx: &TenantTx,
+    now: DateTime<Utc>,
+    rotation: &Rotation,
+    colleague: &Colleague,
+) -> Option<&'static str> {
     if !colleague.active {
         return Some("inactive");
     }

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::{
     action::Action,
+    references::condition_problems,
     schedule::Schedule,
     span::Span,
     steps::{Day, LocalTime},
@@ -235,15 +236,6 @@ impl Graph {
         Self { trigger, steps, goal, index }
     }
 
-    /// Every condition of a run: the goal and those of the branches.
-    pub(super) fn conditions(&self) -> impl Iterator<Item = &Condition> {
-        let branches = self.steps.iter().filter_map(|step| match &step.action {
-            Action::Branch(branch) => Some(&branch.conditions),
-            _ => None,
-        });
-        self.goal.iter().chain(branches)
-    }
-
     /// The place of a step.
     #[must_use]
     pub fn place(&self, id: &str) -> Option<usize> {
@@ -324,7 +316,7 @@ fn read_condition(
 ) -> Option<Condition> {
     match serde_json::from_value::<Condition>(value?.clone()) {
         Ok(condition) => {
-            problems.extend(validate::condition_problems(&condition, pointer, None));
+            problems.extend(condition_problems(&condition, pointer, None));
             Some(condition)
         }
         Err(_) => {

@@ -1,4 +1,4 @@
-//! The rows that steps name: templates, stages, colleagues. A definition that names none that exist would fail with its first run.
+//! The conditions of a graph, and the rows that its steps and conditions name: templates, stages, colleagues, items. A definition that names none that exist would fail with its first run.
 
 use uuid::Uuid;
 
@@ -14,6 +14,31 @@ struct Reference<'a> {
     place: usize,
     field: &'static str,
     step: &'a str,
+}
+
+impl Graph {
+    /// Every condition of a run: the goal and those of the branches.
+    pub(super) fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        let branches = self.steps.iter().filter_map(|step| match &step.action {
+            Action::Branch(branch) => Some(&branch.conditions),
+            _ => None,
+        });
+        self.goal.iter().chain(branches)
+    }
+}
+
+/// The problems of a condition, placed below a pointer.
+pub(super) fn condition_problems(
+    condition: &Condition,
+    pointer: &str,
+    step: Option<&str>,
+) -> Vec<GraphProblem> {
+    let found = condition.problems().into_iter();
+    let place = |(below, code, detail): (String, &'static str, &'static str)| GraphProblem {
+        step_id: step.map(str::to_owned),
+        ..GraphProblem::at(format!("{pointer}{below}"), code, detail)
+    };
+    found.map(place).collect()
 }
 
 /// One problem for each row that a step names and that is not there.

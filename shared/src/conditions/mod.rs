@@ -29,7 +29,7 @@ pub use self::{
     facts::lead_problems,
     history::{History, HistoryField, Past, history_fields},
     named::unknown_names,
-    read::read_for_leads,
+    read::read_asked,
 };
 pub(crate) use self::{
     sql::{Scope, push_condition},
@@ -185,7 +185,9 @@ impl Condition {
     /// Whether a comparison asks about `messages`, `purchases` and so on, which not everybody may read.
     #[must_use]
     pub fn asks_about(&self, root: &str) -> bool {
-        self.comparisons().iter().any(|(_, one)| one.field.split('.').next() == Some(root))
+        let first =
+            |field: &str| field.strip_prefix("lead.").unwrap_or(field).split('.').next() == Some(root);
+        self.comparisons().iter().any(|(_, one)| first(&one.field))
     }
 
     fn inspect(&self, pointer: &str, depth: usize, found: &mut Vec<(String, &'static str, &'static str)>) {

@@ -24,19 +24,25 @@ pub async fn unknown_names(tx: &mut TenantTx, conditions: &[&Condition]) -> DbRe
     let comparisons = |condition: &Condition| {
         let asked = condition.comparisons().into_iter();
         let asked = asked.filter(|(_, comparison)| comparison.is_history());
-        asked.filter_map(|(pointer, comparison)| Some((pointer, history::read(comparison).ok()?))).collect::<Vec<_>>()
+        asked
+            .filter_map(|(pointer, comparison)| Some((pointer, history::read(comparison).ok()?)))
+            .collect::<Vec<_>>()
     };
     let asked: Vec<_> = conditions.iter().map(|condition| comparisons(condition)).collect();
     let all = || asked.iter().flatten().map(|(_, asked)| asked);
-    let types: Vec<String> =
-        all().filter(|asked| asked.source == Source::Metrics).flat_map(|asked| asked.words("type").to_vec()).collect();
+    let types: Vec<String> = all()
+        .filter(|asked| asked.source == Source::Metrics)
+        .flat_map(|asked| asked.words("type").to_vec())
+        .collect();
     let items: Vec<Uuid> =
         all().flat_map(|asked| asked.words("itemId")).filter_map(|word| word.parse().ok()).collect();
-    let own = if types.is_empty() { OwnTypes::default() } else { wellness::types_of(tx, Some(&types)).await? };
+    let own =
+        if types.is_empty() { OwnTypes::default() } else { wellness::types_of(tx, Some(&types)).await? };
     let known = known_items(tx, &items).await?;
     let problems = |(pointer, asked): &(String, history::Asked)| {
         let mut found = Vec::new();
-        let mut refuse = |name: &str, code, detail| found.push((format!("{pointer}/where/{name}"), code, detail));
+        let mut refuse =
+            |name: &str, code, detail| found.push((format!("{pointer}/where/{name}"), code, detail));
         if let Some(kind) = asked.word("type").filter(|_| asked.source == Source::Metrics) {
             match (own.find(kind), asked.word("unit")) {
                 (None, _) => refuse("type", "unknown_type", "There is no such type of measurement."),
@@ -60,8 +66,12 @@ async fn known_items(tx: &mut TenantTx, ids: &[Uuid]) -> DbResult<HashSet<Uuid>>
         return Ok(HashSet::new());
     }
     let tenant = tx.tenant();
-    let known = sqlx::query_scalar!("select id from catalog_items where tenant_id = $1 and id = any($2)", tenant, ids)
-        .fetch_all(tx.conn())
-        .await?;
+    let known = sqlx::query_scalar!(
+        "select id from catalog_items where tenant_id = $1 and id = any($2)",
+        tenant,
+        ids
+    )
+    .fetch_all(tx.conn())
+    .await?;
     Ok(known.into_iter().collect())
 }

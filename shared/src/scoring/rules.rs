@@ -12,21 +12,49 @@ const GIVEN: &str = "Given by automations";
 /// What promises something in most businesses: that a person can be reached, does something, answers, buys; and what speaks
 /// against it.
 pub(super) fn defaults() -> Vec<Rule> {
-    let did = |field: &str, narrowed: Value, days: u32| {
-        json!({"field": format!("{field}.count"), "where": narrowed, "within": days, "op": "gte", "value": 1})
+    let did = |field: &str, narrowed: Value, days: u32| json!({"field": format!("{field}.count"), "where": narrowed, "within": days, "op": "gte", "value": 1});
+    let rule = |reason: &str, points, condition| Rule {
+        id: None,
+        reason: reason.to_owned(),
+        condition,
+        points,
+        decay: None,
     };
-    let rule = |reason: &str, points, condition| Rule { id: None, reason: reason.to_owned(), condition, points, decay: None };
     vec![
         rule("Has an e-mail address", 5, json!({"field": "email", "op": "exists"})),
         rule("Has a telephone number", 5, json!({"field": "phone", "op": "exists"})),
-        rule("Filled in a form in the last 30 days", 15, did("events", json!({"type": "form.submitted"}), 30)),
-        rule("Clicked a call to action in the last 30 days", 10, did("events", json!({"type": "cta.recorded", "kind": ["click", "submit"]}), 30)),
+        rule(
+            "Filled in a form in the last 30 days",
+            15,
+            did("events", json!({"type": "form.submitted"}), 30),
+        ),
+        rule(
+            "Clicked a call to action in the last 30 days",
+            10,
+            did("events", json!({"type": "cta.recorded", "kind": ["click", "submit"]}), 30),
+        ),
         rule("Wrote in the last 30 days", 20, did("messages", json!({"direction": "inbound"}), 30)),
-        rule("Read a message in the last 30 days", 5, did("messages", json!({"direction": "outbound", "status": "read"}), 30)),
-        rule("Visited or booked in the last 30 days", 20, did("activities", json!({"kind": ["visit", "booking"]}), 30)),
+        rule(
+            "Read a message in the last 30 days",
+            5,
+            did("messages", json!({"direction": "outbound", "status": "read"}), 30),
+        ),
+        rule(
+            "Visited or booked in the last 30 days",
+            20,
+            did("activities", json!({"kind": ["visit", "booking"]}), 30),
+        ),
         rule("Bought something in the last year", 25, did("purchases", json!({}), 365)),
-        rule("Could not be reached in the last 90 days", -10, did("messages", json!({"direction": "outbound", "status": "failed"}), 90)),
-        rule("Nothing happened for 90 days", -15, json!({"not": [{"field": "lastActivityAt", "op": "within", "value": 90}]})),
+        rule(
+            "Could not be reached in the last 90 days",
+            -10,
+            did("messages", json!({"direction": "outbound", "status": "failed"}), 90),
+        ),
+        rule(
+            "Nothing happened for 90 days",
+            -15,
+            json!({"not": [{"field": "lastActivityAt", "op": "within", "value": 90}]}),
+        ),
         rule("Lost", -30, json!({"field": "status", "op": "eq", "value": "lost"})),
     ]
 }
@@ -58,10 +86,14 @@ pub(super) fn push_score(query: &mut QueryBuilder<'_, Postgres>, rules: &[Rule],
 
 /// In whole days, so that a score stays what it is for a day.
 fn push_points(query: &mut QueryBuilder<'_, Postgres>, points: i32, decay: Option<Decay>, scope: Scope<'_>) {
-    query.push_bind(i64::from(points)).push("::bigint");
-    let Some(decay) = decay else { return };
-    let since = decay.since.column();
-    query.push(format!("::numeric * coalesce(power(0.5::numeric, greatest(0, floor(extract(epoch from "));
-    query.push_bind(scope.now).push(format!("::timestamptz - {since}) / 86400)) / "));
-    query.push_bind(i32::from(decay.half_life_days)).push("::int), 0)");
+    let Some(decay) = decay else {
+        query.push_bind(i64::from(points)).push("::bigint");
+        return;
+    };
+    query
+        .push("round(")
+        .push_bind(points)
+        .push("::int * coalesce(power(0.5::numeric, greatest(0, floor(extract(epoch from ");
+    query.push_bind(scope.now).push(format!("::timestamptz - {}) / 86400)) / ", decay.since.column()));
+    query.push_bind(i32::from(decay.half_life_days)).push("::int), 0))::bigint");
 }

@@ -17,9 +17,10 @@ use crate::{
 /// # Errors
 /// When the database refuses.
 pub async fn find_scoring(tx: &mut TenantTx) -> DbResult<Scoring> {
-    let own = sqlx::query!("select rules, updated_at, version from scoring where tenant_id = $1", tx.tenant())
-        .fetch_optional(tx.conn())
-        .await?;
+    let own =
+        sqlx::query!("select rules, updated_at, version from scoring where tenant_id = $1", tx.tenant())
+            .fetch_optional(tx.conn())
+            .await?;
     Ok(match own {
         Some(own) => Scoring {
             rules: serde_json::from_value(own.rules).unwrap_or_default(),
@@ -82,7 +83,9 @@ pub async fn score_of(
     let scope = Scope::of(tx.tenant(), now, &people);
     let mut query: QueryBuilder<'_, Postgres> = QueryBuilder::new("select p.parts from leads l ");
     rules::push_score(&mut query, &scoring.rules, scope);
-    query.push(" where l.deleted_at is null and l.merged_into_id is null and l.tenant_id = ").push_bind(tx.tenant());
+    query
+        .push(" where l.deleted_at is null and l.merged_into_id is null and l.tenant_id = ")
+        .push_bind(tx.tenant());
     query.push(" and l.id = ").push_bind(lead);
     if let Some(owners) = own_records_of {
         query.push(" and l.owner_id = any (").push_bind(owners.to_vec()).push(")");

@@ -48,7 +48,8 @@ pub async fn catch_up(tx: &mut TenantTx, now: DateTime<Utc>, overlap: Overlap) -
     let Some(progress) = hold(tx).await? else { return Ok(Scored::default()) };
     let touched = touched(tx, &progress).await?;
     let everybody = if progress.pass_due { portion(tx, progress.pass_cursor).await? } else { Vec::new() };
-    let mut leads: Vec<Uuid> = touched.iter().map(|(lead, _)| *lead).chain(everybody.iter().copied()).collect();
+    let mut leads: Vec<Uuid> =
+        touched.iter().map(|(lead, _)| *lead).chain(everybody.iter().copied()).collect();
     leads.sort_unstable();
     leads.dedup();
     let rules = find_scoring(tx).await?.rules;

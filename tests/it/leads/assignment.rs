@@ -38,7 +38,10 @@ fn shares(leads: &[Value], ids: &[Value]) -> Vec<usize> {
     for lead in leads {
         *by_owner.entry(lead["ownerId"].to_string()).or_default() += 1;
     }
-    ids.iter().chain([&Value::Null]).map(|id| by_owner.get(&id.to_string()).copied().unwrap_or_default()).collect()
+    ids.iter()
+        .chain([&Value::Null])
+        .map(|id| by_owner.get(&id.to_string()).copied().unwrap_or_default())
+        .collect()
 }
 
 /// Makes so many leads, all at once.
@@ -82,12 +85,16 @@ async fn shares_are_exact_over_a_cycle_whichever_way_leads_come() {
         let upsert = json!({"email": unique_email("upsert")});
         tenant.post("/api/leads/upsert", upsert).await.expect(201);
     }
-    let source = tenant.post("/api/webhooks/sources", json!({"provider": "forms", "name": "Contact"})).await.expect(201);
+    let source = tenant
+        .post("/api/webhooks/sources", json!({"provider": "forms", "name": "Contact"}))
+        .await
+        .expect(201);
     let form = format!("/api/webhooks/forms/{}", source["token"].as_str().unwrap());
     for _ in 0..8 {
         Client::anonymous().post(&form, json!({"email": unique_email("form")})).await.expect(202);
     }
-    let all = async || tenant.get("/api/leads?limit=100").await.expect(200)["items"].as_array().unwrap().clone();
+    let all =
+        async || tenant.get("/api/leads?limit=100").await.expect(200)["items"].as_array().unwrap().clone();
     let leads = eventually("the forms", async || Some(all().await).filter(|leads| leads.len() == 40)).await;
     assert_eq!(shares(&leads, &ids), [20, 10, 10, 0]);
 
@@ -96,10 +103,14 @@ async fn shares_are_exact_over_a_cycle_whichever_way_leads_come() {
     let activities = tenant.get(&format!("{}/activities?kind=assignment", path(lead))).await.expect(200);
     assert_eq!(activities["items"][0]["data"]["ownerId"], lead["ownerId"]);
     assert_eq!(activities["items"][0]["data"]["policyId"], made["id"]);
-    let events = tenant.get(&format!("/api/events?type=lead.updated&leadId={}", lead["id"].as_str().unwrap())).await;
+    let events =
+        tenant.get(&format!("/api/events?type=lead.updated&leadId={}", lead["id"].as_str().unwrap())).await;
     if events.status.is_success() {
         let event = events.expect(200)["items"][0].clone();
-        assert_eq!((&event["data"]["ownerId"], &event["previous"]), (&lead["ownerId"], &json!({"ownerId": null})));
+        assert_eq!(
+            (&event["data"]["ownerId"], &event["previous"]),
+            (&lead["ownerId"], &json!({"ownerId": null}))
+        );
     }
 }
 
@@ -110,15 +121,22 @@ async fn who_is_off_duty_away_or_full_is_left_out_and_the_lead_stays() {
     let far = json!({"workingHours": [{"day": other_day(), "from": "00:00", "to": "23:59"}]});
     set_hours(&tenant, &ids[0], far).await;
     set_hours(&tenant, &ids[1], json!({"awayUntil": "2199-01-01T00:00:00Z"})).await;
-    tenant.patch(&format!("/api/users/{}", ids[2].as_str().unwrap()), json!({"status": "disabled"})).await.expect(200);
+    tenant
+        .patch(&format!("/api/users/{}", ids[2].as_str().unwrap()), json!({"status": "disabled"}))
+        .await
+        .expect(200);
     let members: Vec<Value> = ids.iter().map(|id| json!({"userId": id, "capacity": 3})).collect();
     let made = policy(&tenant, json!({"members": members})).await;
     let leads = rush(&tenant, 5).await;
     assert_eq!(shares(&leads, &ids), [0, 0, 0, 3, 2]);
     let left = leads.iter().find(|lead| lead["ownerId"].is_null()).unwrap();
     let activities = tenant.get(&format!("{}/activities?kind=assignment", path(left))).await.expect(200);
-    let reasons: Vec<&Value> =
-        activities["items"][0]["data"]["absent"].as_array().unwrap().iter().map(|one| &one["reason"]).collect();
+    let reasons: Vec<&Value> = activities["items"][0]["data"]["absent"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| &one["reason"])
+        .collect();
     assert_eq!(reasons, ["offDuty", "away", "inactive", "full"]);
     let by_policy = json!({"policyId": made["id"]});
     let refused = tenant.post(&format!("{}/assign", path(left)), by_policy.clone()).await;
@@ -141,7 +159,10 @@ async fn who_is_off_duty_away_or_full_is_left_out_and_the_lead_stays() {
 /// A day of the week that it is nowhere now.
 fn other_day() -> &'static str {
     let day = (chrono::Utc::now() + chrono::Duration::days(3)).format("%a").to_string();
-    ["mon", "tue", "wed", "thu", "fri", "sat", "sun"].into_iter().find(|word| day.to_lowercase() == *word).unwrap()
+    ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+        .into_iter()
+        .find(|word| day.to_lowercase() == *word)
+        .unwrap()
 }
 
 #[tokio::test]
@@ -150,7 +171,8 @@ async fn the_first_policy_that_fits_decides_and_conditions_say_whom() {
     let ids = colleagues(&tenant, 2).await;
     let fair = json!({"field": "source", "op": "eq", "value": "fair"});
     policy(&tenant, json!({"members": [{"userId": ids[1]}], "position": 2, "conditions": {"not": [{"field": "source", "op": "eq", "value": "spam"}]}})).await;
-    let first = policy(&tenant, json!({"members": [{"userId": ids[0]}], "position": 1, "conditions": fair})).await;
+    let first =
+        policy(&tenant, json!({"members": [{"userId": ids[0]}], "position": 1, "conditions": fair})).await;
     assert_eq!(tenant.lead(json!({"source": "fair"})).await["ownerId"], ids[0]);
     assert_eq!(tenant.lead(json!({"source": "walkin"})).await["ownerId"], ids[1]);
     assert_eq!(tenant.lead(json!({"source": "spam"})).await["ownerId"], Value::Null);
@@ -199,13 +221,19 @@ async fn a_colleague_hears_of_a_lead_and_says_their_own_hours() {
     let email = unique_email("hears");
     let user = json!({"name": "Hanna", "email": email, "role": "staff", "password": PASSWORD});
     let id = tenant.post("/api/users", user).await.expect(201)["id"].clone();
-    let session = Client::anonymous().post("/api/auth/login", json!({"email": email, "password": PASSWORD})).await.expect(200);
+    let session = Client::anonymous()
+        .post("/api/auth/login", json!({"email": email, "password": PASSWORD}))
+        .await
+        .expect(200);
     let hanna = Client::anonymous().with_token(session["accessToken"].as_str().unwrap());
     let lead = tenant.lead(json!({})).await;
     let assign = format!("{}/assign", path(&lead));
     tenant.post(&assign, json!({"ownerId": id})).await.expect(200);
     let notices = hanna.get("/api/notifications").await.expect(200);
-    assert_eq!((&notices["items"][0]["kind"], &notices["items"][0]["leadId"]), (&json!("lead.assigned"), &lead["id"]));
+    assert_eq!(
+        (&notices["items"][0]["kind"], &notices["items"][0]["leadId"]),
+        (&json!("lead.assigned"), &lead["id"])
+    );
     // To take one oneself is no news.
     hanna.post(&assign, json!({"ownerId": null})).await.expect(200);
     hanna.post(&assign, json!({"ownerId": id})).await.expect(200);
@@ -219,16 +247,36 @@ async fn a_colleague_hears_of_a_lead_and_says_their_own_hours() {
     let others = format!("/api/users/{}/availability", tenant.registration["user"]["id"].as_str().unwrap());
     hanna.send(put(&hanna, &others, &hours)).await.expect_problem(403, "role_required");
     for (body, pointer, code) in [
-        (json!({"workingHours": [{"day": "mon", "from": "09:00", "to": "09:00"}]}), "/workingHours/0/to", "out_of_range"),
-        (json!({"workingHours": [{"day": "someday", "from": "09:00", "to": "10:00"}]}), "/workingHours/0/day", "unknown_value"),
+        (
+            json!({"workingHours": [{"day": "mon", "from": "09:00", "to": "09:00"}]}),
+            "/workingHours/0/to",
+            "out_of_range",
+        ),
+        (
+            json!({"workingHours": [{"day": "someday", "from": "09:00", "to": "10:00"}]}),
+            "/workingHours/0/day",
+            "unknown_value",
+        ),
     ] {
         hanna.send(put(&hanna, &own, &body)).await.expect_invalid(pointer, code);
     }
     for (body, pointer, code) in [
         (json!({"name": "None", "members": []}), "/members", "out_of_range"),
-        (json!({"name": "Twice", "members": [{"userId": id}, {"userId": id}]}), "/members/1/userId", "duplicate"),
-        (json!({"name": "Who", "members": [{"userId": "0198a000-0000-7000-8000-00000000dead"}]}), "/members", "unknown_user"),
-        (json!({"name": "If", "members": [{"userId": id}], "conditions": {"field": "sauce", "op": "exists"}}), "/conditions/field", "unknown_field"),
+        (
+            json!({"name": "Twice", "members": [{"userId": id}, {"userId": id}]}),
+            "/members/1/userId",
+            "duplicate",
+        ),
+        (
+            json!({"name": "Who", "members": [{"userId": "0198a000-0000-7000-8000-00000000dead"}]}),
+            "/members",
+            "unknown_user",
+        ),
+        (
+            json!({"name": "If", "members": [{"userId": id}], "conditions": {"field": "sauce", "op": "exists"}}),
+            "/conditions/field",
+            "unknown_field",
+        ),
     ] {
         tenant.post("/api/assignment-policies", body).await.expect_invalid(pointer, code);
     }

@@ -49,6 +49,12 @@ async fn every_filter_of_the_list_has_an_index_to_walk() {
             "{index}:\n{plan}"
         );
     }
+    let by_score = PageRequest { sort: LeadFilter::SORTS[2], ..PageRequest::first::<LeadFilter>() };
+    let plan_by_score = plan_of_page(&tenant, LeadFilter::default(), by_score).await;
+    assert!(
+        plan_by_score.contains("leads_tenant_id_score_idx") && !plan_by_score.contains("Sort"),
+        "{plan_by_score}"
+    );
     let plan = plan(&tenant, LeadFilter { search: Some("zuz".to_owned()), ..LeadFilter::default() }).await;
     assert!(!plan.contains("Seq Scan"), "{plan}");
 }
@@ -93,9 +99,13 @@ async fn plan(tenant: &Tenant, mut filter: LeadFilter) -> String {
 }
 
 async fn plan_of(tenant: &Tenant, filter: LeadFilter) -> String {
+    plan_of_page(tenant, filter, PageRequest::first::<LeadFilter>()).await
+}
+
+async fn plan_of_page(tenant: &Tenant, filter: LeadFilter, page: PageRequest) -> String {
     let db = Db::new(&stack().app_url, 1).unwrap();
     let mut tx = db.open_tenant(TenantId::new(tenant.id.parse().unwrap())).await.unwrap().unwrap();
-    let query = ListQuery { filter, page: PageRequest::first::<LeadFilter>() };
+    let query = ListQuery { filter, page };
     explain(&mut tx, &query, None).await.unwrap()
 }
 
@@ -127,10 +137,22 @@ async fn what_people_did_is_gathered_by_an_index() {
         ),
     );
     for (asked, index) in [
-        (json!({"field": "events.count", "where": {"type": "form.submitted"}, "within": 7}), "events_tenant_id_type_occurred_at_idx"),
-        (json!({"field": "activities.count", "where": {"kind": "visit"}, "within": 7}), "activities_tenant_id_kind_occurred_at_idx"),
-        (json!({"field": "messages.count", "where": {"direction": "outbound"}, "within": 7}), "messages_tenant_id_at_idx"),
-        (json!({"field": "metrics.max", "where": {"type": "weight"}, "within": 7}), "metrics_tenant_id_type_start_at_idx"),
+        (
+            json!({"field": "events.count", "where": {"type": "form.submitted"}, "within": 7}),
+            "events_tenant_id_type_occurred_at_idx",
+        ),
+        (
+            json!({"field": "activities.count", "where": {"kind": "visit"}, "within": 7}),
+            "activities_tenant_id_kind_occurred_at_idx",
+        ),
+        (
+            json!({"field": "messages.count", "where": {"direction": "outbound"}, "within": 7}),
+            "messages_tenant_id_at_idx",
+        ),
+        (
+            json!({"field": "metrics.max", "where": {"type": "weight"}, "within": 7}),
+            "metrics_tenant_id_type_start_at_idx",
+        ),
         (json!({"field": "purchases.count", "within": 7}), "invoices_tenant_id_paid_at_idx"),
     ] {
         // Who did it, and who did not.

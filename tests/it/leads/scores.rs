@@ -49,9 +49,14 @@ async fn a_business_says_what_is_worth_how_much() {
     let visits = json!({"field": "activities.count", "where": {"kind": "visit"}, "within": 30, "op": "gte", "value": 1});
     let lead = tenant.lead(json!({"status": "qualified", "tags": ["vip"]})).await;
     let other = tenant.lead(json!({"status": "lost"})).await;
-    stack().execute(DATABASE, &format!(
-        "select set_config('app.tenant_id', '{0}', true);
-         update leads set created_at = now() - interval '21 days 1 hour' where tenant_id = '{0}'", tenant.id));
+    stack().execute(
+        DATABASE,
+        &format!(
+            "select set_config('app.tenant_id', '{0}', true);
+         update leads set created_at = now() - interval '21 days 1 hour' where tenant_id = '{0}'",
+            tenant.id
+        ),
+    );
     let made = put_rules(&tenant, json!([
         {"reason": "Qualified", "condition": status("qualified"), "points": 40},
         {"reason": "Lost", "condition": status("lost"), "points": -25},
@@ -62,8 +67,11 @@ async fn a_business_says_what_is_worth_how_much() {
     let score = tenant.get(&format!("{}/score", path(&lead))).await.expect(200);
     // Three half-lives of eighty are ten.
     assert_eq!(score["score"], 50);
-    assert_eq!(score["parts"], json!([
-        {"ruleId": rules[0]["id"], "reason": "Qualified", "points": 40}, {"ruleId": rules[2]["id"], "reason": "New", "points": 10}]));
+    assert_eq!(
+        score["parts"],
+        json!([
+        {"ruleId": rules[0]["id"], "reason": "Qualified", "points": 40}, {"ruleId": rules[2]["id"], "reason": "New", "points": 10}])
+    );
     stored(&tenant, &lead, 50).await;
     stored(&tenant, &other, -25).await;
     tenant.post(&format!("{}/activities", path(&lead)), json!({"kind": "visit"})).await.expect(201);
@@ -84,7 +92,12 @@ async fn a_business_says_what_is_worth_how_much() {
     tenant.post(&format!("{automation}/publish"), json!({})).await.expect(200);
     tenant.post(&format!("{automation}/execute"), json!({"leadIds": [lead["id"]]})).await.expect(202);
     stored(&tenant, &lead, 60).await;
-    put_rules(&tenant, json!([{"id": rules[0]["id"], "reason": "Qualified", "condition": status("qualified"), "points": 1}])).await.expect(200);
+    put_rules(
+        &tenant,
+        json!([{"id": rules[0]["id"], "reason": "Qualified", "condition": status("qualified"), "points": 1}]),
+    )
+    .await
+    .expect(200);
     let lead_after = stored(&tenant, &lead, 6).await;
     assert_eq!(lead_after["status"], "qualified");
     let score = tenant.get(&format!("{}/score", path(&lead))).await.expect(200);
@@ -102,16 +115,37 @@ async fn a_rule_that_cannot_be_is_refused_where_it_stands() {
     let good = json!({"field": "status", "op": "eq", "value": "new"});
     for (rule, pointer, code) in [
         (json!({"reason": "Nothing", "condition": good, "points": 0}), "/rules/0/points", "out_of_range"),
-        (json!({"reason": "Bad", "condition": {"field": "sauce", "op": "eq", "value": 1}, "points": 1}), "/rules/0/condition/field", "unknown_field"),
-        (json!({"reason": "Bad", "condition": good, "points": 1, "decay": {"halfLifeDays": 0}}), "/rules/0/decay/halfLifeDays", "out_of_range"),
-        (json!({"reason": "Bad", "condition": good, "points": 1, "id": "0198a000-0000-7000-8000-00000000dead"}), "/rules/0/id", "unknown_rule"),
+        (
+            json!({"reason": "Bad", "condition": {"field": "sauce", "op": "eq", "value": 1}, "points": 1}),
+            "/rules/0/condition/field",
+            "unknown_field",
+        ),
+        (
+            json!({"reason": "Bad", "condition": {"not": [{"field": "lead.score", "op": "gt", "value": 1}]}, "points": 1}),
+            "/rules/0/condition",
+            "unsupported_field",
+        ),
+        (
+            json!({"reason": "Bad", "condition": good, "points": 1, "decay": {"halfLifeDays": 0}}),
+            "/rules/0/decay/halfLifeDays",
+            "out_of_range",
+        ),
+        (
+            json!({"reason": "Bad", "condition": good, "points": 1, "id": "0198a000-0000-7000-8000-00000000dead"}),
+            "/rules/0/id",
+            "unknown_rule",
+        ),
         (json!({"reason": "Bad", "condition": good, "point": 1}), "/rules/0/point", "unknown_field"),
     ] {
         put_rules(&tenant, json!([rule])).await.expect_invalid(pointer, code);
     }
-    let stale = tenant.request(Method::PUT, "/api/scoring").header("if-match", "\"v7\"").json(&json!({"rules": []}));
+    let stale =
+        tenant.request(Method::PUT, "/api/scoring").header("if-match", "\"v7\"").json(&json!({"rules": []}));
     tenant.send(stale).await.expect_problem(412, "stale_version");
     let rules = json!({"rules": [{"reason": "New", "condition": good, "points": 1}]});
     let staff = tenant.colleague("staff").await;
-    staff.send(staff.request(Method::PUT, "/api/scoring").json(&rules)).await.expect_problem(403, "role_required");
+    staff
+        .send(staff.request(Method::PUT, "/api/scoring").json(&rules))
+        .await
+        .expect_problem(403, "role_required");
 }

@@ -125,7 +125,11 @@ fn check_fit(source: Source, aggregate: Aggregate, narrowed: &[(Key, Vec<String>
             refuse("currency", "required", "Amounts of two currencies do not compare: say which.");
         }
         if words("itemId").is_some() {
-            refuse("itemId", "unsupported_field", "An item is counted and dated; amounts are those of whole documents.");
+            refuse(
+                "itemId",
+                "unsupported_field",
+                "An item is counted and dated; amounts are those of whole documents.",
+            );
         }
     }
     if source == Source::Metrics && !aggregate.is_measured() && words("unit").is_some() {

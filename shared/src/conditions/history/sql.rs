@@ -148,7 +148,9 @@ fn push_purchases(query: &mut Query<'_>, asked: &Asked, scope: Scope<'_>) {
     }
     let items = ids(asked.words("itemId"));
     if !items.is_empty() {
-        query.push(" and i.id in (select n.invoice_id from invoice_lines n where n.tenant_id = ").push_bind(scope.tenant);
+        query
+            .push(" and i.id in (select n.invoice_id from invoice_lines n where n.tenant_id = ")
+            .push_bind(scope.tenant);
         query.push(" and n.item_id = any (").push_bind(items).push("))");
     }
     push_scope(query, asked, scope, ("i.lead_id", "i.paid_at"));
@@ -199,7 +201,9 @@ const fn aggregate(source: Source, aggregate: Aggregate) -> &'static str {
         (Source::Metrics, Last) => "((array_agg(x.last order by x.last_at desc))[1])::numeric",
         (Source::Metrics, FirstAt) => "min(x.first_at)",
         (Source::Metrics, LastAt) => "max(x.last_at)",
-        (Source::Messages, FirstAt) => "min(case when x.sent_at is null then x.created_at else x.sent_at end)",
+        (Source::Messages, FirstAt) => {
+            "min(case when x.sent_at is null then x.created_at else x.sent_at end)"
+        }
         (Source::Messages, LastAt) => "max(case when x.sent_at is null then x.created_at else x.sent_at end)",
         (Source::Purchases, FirstAt) => "min(x.paid_at)",
         (Source::Purchases, LastAt) => "max(x.paid_at)",
@@ -257,7 +261,9 @@ fn push_operand(query: &mut Query<'_>, asked: &Asked, scope: Scope<'_>, operand:
         (Operand::Instant(at), ..) => {
             query.push_bind(at);
         }
-        (Operand::Number(number), Some(unit), Some(kind)) => push_measured(query, scope, number, (kind, unit)),
+        (Operand::Number(number), Some(unit), Some(kind)) => {
+            push_measured(query, scope, number, (kind, unit))
+        }
         (Operand::Number(number), ..) => {
             query.push_bind(number.to_string()).push("::text::numeric");
         }
@@ -272,8 +278,14 @@ fn push_measured(query: &mut Query<'_>, scope: Scope<'_>, number: Decimal, (kind
         let to = known.units.iter().find(|one| one.name == unit && unit != known.unit)?;
         Some(given.mul_add(to.factor, to.offset))
     });
-    query.push("coalesce((select ").push_bind(given).push(" * coalesce((t.accepted_units -> ").push_bind(unit.to_owned());
-    query.push(" ->> 'factor')::double precision, 1) + coalesce((t.accepted_units -> ").push_bind(unit.to_owned());
+    query
+        .push("coalesce((select ")
+        .push_bind(given)
+        .push(" * coalesce((t.accepted_units -> ")
+        .push_bind(unit.to_owned());
+    query
+        .push(" ->> 'factor')::double precision, 1) + coalesce((t.accepted_units -> ")
+        .push_bind(unit.to_owned());
     query.push(" ->> 'offset')::double precision, 0) from metric_types t where t.archived_at is null and t.tenant_id = ");
     query.push_bind(scope.tenant).push(" and t.key = ").push_bind(kind.to_owned());
     query.push("), ").push_bind(known.unwrap_or(given)).push(")::numeric");

@@ -142,8 +142,19 @@ const DETAILS: [(&str, &str, &[&str]); 10] = [
 ];
 
 pub(super) const STATUSES: &[&str] = &[
-    "sent", "delivered", "read", "replied", "failed", "scheduled", "deferred", "queued", "sending", "canceled", "blocked",
-    "unknown", "received",
+    "sent",
+    "delivered",
+    "read",
+    "replied",
+    "failed",
+    "scheduled",
+    "deferred",
+    "queued",
+    "sending",
+    "canceled",
+    "blocked",
+    "unknown",
+    "received",
 ];
 
 impl Source {
