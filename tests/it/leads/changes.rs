@@ -161,8 +161,8 @@ async fn a_further_identity_is_promoted_and_proved() {
     let tenant = Tenant::new().await;
     let lead = tenant.lead(json!({})).await;
     let (path, second) = (path(&lead), unique_email("second"));
-    let add = |kind: &str, value: &str| {
-        tenant.owner.post(&format!("{path}/identities"), json!({"kind": kind, "value": value}))
+    let add = async |kind: &str, value: &str| {
+        tenant.post(&format!("{path}/identities"), json!({"kind": kind, "value": value})).await
     };
     let (added, external) =
         (add("email", &second).await.expect(201), add("external", "crm:4711").await.expect(201));
