@@ -7,7 +7,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 # Queries are checked against .sqlx: compiling never asks the database that DATABASE_URL names.
 export SQLX_OFFLINE := true
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench fmt sqlx openapi lambda db-migrate db-deploy db-seed
+.PHONY: help setup run test check bench fmt sqlx openapi lambda db-migrate db-deploy db-seed tenant
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -55,3 +55,6 @@ db-deploy: ## apply migrations to DATABASE_URL, which must be set
 
 db-seed: ## seed the two demo tenants (SEED=1)
 	@scripts/db.sh seed
+
+tenant: ## suspend or reactivate a business (TENANT=slug STATUS=suspended REASON="…"; STATUS=active; STATUS=trial TRIAL_ENDS_AT=…)
+	@scripts/db.sh tenant

@@ -1,9 +1,13 @@
 #!/usr/bin/env bash
-# scripts/db.sh migrate|deploy|seed: works on DATABASE_URL, or on the private database of `make run`.
+# scripts/db.sh migrate|deploy|seed|tenant: works on DATABASE_URL, or on the private database of `make run`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 case ${1:-} in
 migrate) scripts/setup.sh run; exec cargo run -q -p local --bin local -- migrate ;;
+tenant)
+    scripts/setup.sh run
+    exec cargo run -q -p local --bin local -- tenant "${TENANT:-}" "${STATUS:-}" "${REASON:-}" "${TRIAL_ENDS_AT:-}"
+    ;;
 seed) scripts/setup.sh run; exec cargo run -q -p local --bin local -- seed ;;
 deploy)
     # A deployment that silently migrated a private database would be believed to have succeeded.
@@ -13,5 +17,5 @@ deploy)
     fi
     exec cargo run -q -p local --bin local -- migrate
     ;;
-*) echo "usage: scripts/db.sh migrate|deploy|seed" >&2; exit 2 ;;
+*) echo "usage: scripts/db.sh migrate|deploy|seed|tenant" >&2; exit 2 ;;
 esac

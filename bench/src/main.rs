@@ -8,6 +8,7 @@ mod binaries;
 mod cases;
 mod data;
 mod engine;
+mod neighbour;
 mod server;
 mod table;
 mod world;
@@ -35,6 +36,7 @@ async fn run() -> Result<(), Failure> {
     let world = World::start().await?;
     let rows = cases::measure_all(&world).await?;
     table::print(&rows);
+    neighbour::measure(&world).await?;
     engine::measure(&world).await?;
     table::print_pgbench(&world)?;
     table::print_binaries()?;

@@ -111,10 +111,18 @@ impl World {
 
     /// A cold environment of a function.
     pub(crate) fn launch(&self, function: &str) -> Result<Environment, Failure> {
+        self.launch_with(function, &[])
+    }
+
+    /// The same with some variables of its own.
+    pub(crate) fn launch_with(&self, function: &str, own: &[(&str, &str)]) -> Result<Environment, Failure> {
         let mut described =
             Function::new(function, binaries::path(function)?).with_timeout(Duration::from_secs(60));
         for (key, value) in &self.values {
             described = described.with_env(key, value);
+        }
+        for (key, value) in own {
+            described = described.with_env(*key, *value);
         }
         Ok(self.emulator.launch(described)?)
     }

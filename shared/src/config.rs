@@ -5,6 +5,7 @@
 //! every variable, and a test holds that file against [`VARIABLES`].
 
 mod aws;
+mod platform_mail;
 mod reader;
 
 use std::{collections::HashMap, fmt, net::IpAddr};
@@ -12,7 +13,7 @@ use std::{collections::HashMap, fmt, net::IpAddr};
 pub use aws::{AwsConfig, fetch_secrets};
 pub use reader::Reader;
 
-use crate::{auth::TokenKeys, crypto::SecretBoxKeys, limits::Quotas, queue::QueueUrls};
+use crate::{auth::TokenKeys, crypto::SecretBoxKeys, limits::Quotas, providers::Account, queue::QueueUrls};
 
 /// Every variable that this project reads, with one line of meaning.
 pub const VARIABLES: &[(&str, &str)] = &[
@@ -27,6 +28,13 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("LOG_LEVEL", "error, warn, info, debug or trace"),
     ("REDIS_URL", "Redis that counts attempts, rate limits and turns; without it PostgreSQL does"),
     ("RATE_LIMITS", "class=caller/whole pairs of calls a minute over the defaults, comma separated"),
+    (
+        "PLATFORM_MAIL_PROVIDER",
+        "who carries the product's own mails for businesses without an e-mail account: resend or sendgrid",
+    ),
+    ("PLATFORM_MAIL_FROM", "their sender"),
+    ("PLATFORM_MAIL_BASE_URL", "the provider's address, where it is not the usual one"),
+    ("PLATFORM_MAIL_API_KEY", "the key of the account with that provider"),
     ("SQS_RECEIPTS_URL", "queue of ingest-receipts"),
     ("SQS_RUNS_URL", "queue of run-automations"),
     ("SQS_MESSAGES_URL", "queue of send-messages"),
@@ -42,6 +50,8 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("SEED", "local only: number of the demo data set, 0 for none"),
 ];
 
+/// Without it a business that has connected no e-mail account can be sent no link: no reset, no invitation.
+const NO_PLATFORM_MAIL: &str = "no_platform_mail";
 /// The audience of access tokens.
 const AUDIENCE: &str = "wellspring";
 
@@ -98,6 +108,8 @@ pub struct Config {
     pub redis: Option<redis::Client>,
     /// How often callers may ask.
     pub rate_limits: Quotas,
+    /// The account for the product's own mails of businesses that have none.
+    pub platform_mail: Option<Account>,
     /// SQS, unless the process brings its own transport.
     pub sqs: Option<(AwsConfig, QueueUrls)>,
     /// Log filter.
@@ -138,14 +150,15 @@ impl Config {
         let is_local = matches!(app_env, Some(AppEnv::Local | AppEnv::Test));
         let public_base_url =
             read.parsed("PUBLIC_BASE_URL", Some("http://localhost:3000"), base_url).unwrap_or_default();
+        let allow_private_targets = read
+            .parsed("ALLOW_PRIVATE_TARGETS", Some(if is_local { "true" } else { "false" }), boolean)
+            .unwrap_or_default();
         let config = Self {
             app_env: app_env.unwrap_or(AppEnv::Production),
             database_url: read.required("DATABASE_URL", database_url).unwrap_or_default().into(),
             public_base_url: public_base_url.clone(),
             cors_origins: read.list("CORS_ORIGINS"),
-            allow_private_targets: read
-                .parsed("ALLOW_PRIVATE_TARGETS", Some(if is_local { "true" } else { "false" }), boolean)
-                .unwrap_or_default(),
+            allow_private_targets,
             token_keys: (needs == Needs::Api)
                 .then(|| read.required("JWT_SIGNING_KEYS", |text| token_keys(text, &public_base_url)))
                 .flatten(),
@@ -154,10 +167,22 @@ impl Config {
                 .flatten(),
             redis: if needs == Needs::Migrate { None } else { redis_client(&mut read) },
             rate_limits: rate_limits(&mut read, is_local),
+            platform_mail: if needs == Needs::Migrate {
+                None
+            } else {
+                platform_mail::account(&mut read, allow_private_targets)
+            },
             sqs: if needs == Needs::Migrate { None } else { aws::sqs(&mut read, is_local) },
             log_level: read.parsed("LOG_LEVEL", Some("info"), log_level).unwrap_or_default(),
         };
         read.finish().map(|()| config)
+    }
+
+    /// What works and will disappoint somebody: words for the log and for the health check.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<&'static str> {
+        let sends_for_real = matches!(self.app_env, AppEnv::Staging | AppEnv::Production);
+        if sends_for_real && self.platform_mail.is_none() { vec![NO_PLATFORM_MAIL] } else { Vec::new() }
     }
 
     /// Whether `address` may be called by webhooks and provider clients.

@@ -56,17 +56,18 @@ where
     end(lambda_runtime::run(handler).await)
 }
 
-/// Runs a function that is invoked by hand or on deploy and answers with a report. It makes its own connection.
+/// Runs a function that is invoked by hand or on deploy, takes what the invocation says and answers with a report. It makes its own
+/// connection.
 pub async fn serve_task<F, R, E>(needs: Needs, task: F) -> ExitCode
 where
-    F: AsyncFn(&Config) -> Result<R, E>,
+    F: AsyncFn(&Config, serde_json::Value) -> Result<R, E>,
     R: serde::Serialize,
     E: std::error::Error + Send + Sync + 'static,
 {
     let Some(config) = load(needs).await else { return ExitCode::FAILURE };
     let (config, task) = (&config, &task);
-    let handler = service_fn(move |_: LambdaEvent<serde_json::Value>| async move {
-        task(config).await.map_err(lambda_runtime::Error::from)
+    let handler = service_fn(move |event: LambdaEvent<serde_json::Value>| async move {
+        task(config, event.payload).await.map_err(lambda_runtime::Error::from)
     });
     end(lambda_runtime::run(handler).await)
 }
@@ -76,6 +77,12 @@ async fn load(needs: Needs) -> Option<Config> {
     match Config::load(needs).await {
         Ok(config) => {
             logging::init_lambda(&config.log_level);
+            for warning in config.warnings().iter().filter(|_| needs != Needs::Migrate) {
+                tracing::warn!(
+                    warning,
+                    "the configuration works and will disappoint somebody: docs/deploy.md says whom"
+                );
+            }
             Some(config)
         }
         Err(problems) => {

@@ -1,6 +1,30 @@
 //! Hints of addresses, for those who may look but not write to people.
+//!
+//! Whoever sees hints must not find people by the rest either: a search that answers yes or no, letter by letter, tells the
+//! whole address. Their searches go through names.
 
 use crate::private::Private;
+
+/// What a search looks through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SearchFields {
+    /// Names, e-mail addresses, telephone numbers.
+    #[default]
+    All,
+    /// Names.
+    Names,
+}
+
+impl SearchFields {
+    /// The word of the search functions.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Names => "names",
+        }
+    }
+}
 
 /// What stands for the part that is not shown.
 const DOTS: &str = "•••••";

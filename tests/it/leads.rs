@@ -5,6 +5,7 @@ mod changes;
 mod custom_fields;
 mod feeds;
 mod lists;
+mod masking;
 mod merges;
 mod pipelines;
 mod plans;

@@ -21,6 +21,7 @@ mod contract;
 mod docs;
 mod finance;
 mod lambda;
+mod law;
 mod leads;
 mod limits;
 mod messages;

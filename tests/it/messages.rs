@@ -309,7 +309,7 @@ async fn what_cannot_be_sent_is_refused_with_its_field() {
 
 /// A provider's stand-in: answers in turn and tells each request as it came.
 #[expect(clippy::disallowed_methods, reason = "the stand-in runs beside the test and ends with its runtime")]
-async fn stand_in(answers: Vec<(u16, &'static str)>) -> (String, UnboundedReceiver<String>) {
+pub(crate) async fn stand_in(answers: Vec<(u16, &'static str)>) -> (String, UnboundedReceiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let (tell, told) = unbounded_channel();

@@ -109,7 +109,8 @@ pub(crate) async fn record_cta(
     let user_agent =
         headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let agent = analytics::read_agent(user_agent);
-    let recorded = analytics::record(&mut site.cx.tx, now, read, agent, (address, user_agent)).await?;
+    let own = site.cx.actor.own_records_of();
+    let recorded = analytics::record(&mut site.cx.tx, now, read, agent, (address, user_agent), own).await?;
     for place in &recorded.unknown_leads {
         if single {
             return Err(unknown_lead());

@@ -4,7 +4,7 @@ use axum::Json;
 use shared::{
     auth::{ManageAutomations, Permission, ReadAutomations},
     automations::{self, Retry, Run, RunFilter, Stats},
-    http::{ApiResult, Cx, ListQuery, Page, PathId, Problem, QueryString, ValidOrDefault},
+    http::{ApiResult, Cx, Hashed, ListQuery, Page, PathId, Problem, QueryString, ValidOrDefault},
 };
 use uuid::Uuid;
 
@@ -41,7 +41,7 @@ pub(crate) async fn list_runs_of_automation(
     extensions(("x-role" = json!("viewer"))), params(("id" = Uuid, Path)), responses((status = 200, body = Stats)))]
 pub(crate) async fn get_stats(mut cx: Cx<ReadAutomations>, PathId(id): PathId) -> ApiResult {
     automations::find(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
-    let stats = automations::stats(&mut cx.tx, id).await?;
+    let stats = automations::stats(&mut cx.tx, id, cx.actor.own_records_of()).await?;
     cx.commit(Json(stats)).await
 }
 
@@ -50,7 +50,7 @@ pub(crate) async fn get_stats(mut cx: Cx<ReadAutomations>, PathId(id): PathId) -
     extensions(("x-role" = json!("viewer"))), params(("id" = Uuid, Path)), responses((status = 200, body = Run)))]
 pub(crate) async fn get_run(mut cx: Cx<ReadAutomations>, PathId(id): PathId) -> ApiResult {
     let run = find(&mut cx, id).await?;
-    cx.commit(Json(run)).await
+    cx.commit(Hashed(run)).await
 }
 
 /// Cancels a run. What it has planned and not begun to send is called back; one that a worker holds ends at its next look.

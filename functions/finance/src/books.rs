@@ -13,7 +13,7 @@ use shared::{
 
 /// Money that moved, by day and tender.
 #[utoipa::path(get, path = "/api/finance/reports/takings", operation_id = "get_takings", tag = "finance",
-    extensions(("x-role" = json!("manager"))), params(Span),
+    extensions(("x-role" = json!("manager")), ("x-record-scope" = json!("all"))), params(Span),
     responses((status = 200, body = Report<Takings>)))]
 pub(crate) async fn get_takings(mut cx: Cx<ReadBooks>, query: QueryString) -> ApiResult {
     let span = query.read(cx.zone(), Span::read)?;
@@ -23,7 +23,7 @@ pub(crate) async fn get_takings(mut cx: Cx<ReadBooks>, query: QueryString) -> Ap
 
 /// What was earned, by day or month.
 #[utoipa::path(get, path = "/api/finance/reports/revenue", operation_id = "get_revenue", tag = "finance",
-    extensions(("x-role" = json!("manager"))),
+    extensions(("x-role" = json!("manager")), ("x-record-scope" = json!("all"))),
     params(Span, ("groupBy" = Option<String>, Query, description = "day, month")),
     responses((status = 200, body = Report<Revenue>)))]
 pub(crate) async fn get_revenue(mut cx: Cx<ReadBooks>, query: QueryString) -> ApiResult {
@@ -34,7 +34,7 @@ pub(crate) async fn get_revenue(mut cx: Cx<ReadBooks>, query: QueryString) -> Ap
 
 /// Taxes by rate, credit notes taken off.
 #[utoipa::path(get, path = "/api/finance/reports/tax", operation_id = "get_taxes", tag = "finance",
-    extensions(("x-role" = json!("manager"))), params(Span),
+    extensions(("x-role" = json!("manager")), ("x-record-scope" = json!("all"))), params(Span),
     responses((status = 200, body = Report<TaxTotal>)))]
 pub(crate) async fn get_taxes(mut cx: Cx<ReadBooks>, query: QueryString) -> ApiResult {
     let span = query.read(cx.zone(), Span::read)?;
@@ -44,7 +44,7 @@ pub(crate) async fn get_taxes(mut cx: Cx<ReadBooks>, query: QueryString) -> ApiR
 
 /// What is owed, by how long it is due.
 #[utoipa::path(get, path = "/api/finance/reports/aging", operation_id = "get_aging", tag = "finance",
-    extensions(("x-role" = json!("manager"))),
+    extensions(("x-role" = json!("manager")), ("x-record-scope" = json!("all"))),
     params(("asOf" = Option<String>, Query, description = "The day that ages are counted to; today when left out.")),
     responses((status = 200, body = Aging)))]
 pub(crate) async fn get_aging(mut cx: Cx<ReadBooks>, query: QueryString) -> ApiResult {
@@ -56,7 +56,7 @@ pub(crate) async fn get_aging(mut cx: Cx<ReadBooks>, query: QueryString) -> ApiR
 
 /// The ledger, newest first.
 #[utoipa::path(get, path = "/api/finance/ledger", operation_id = "list_ledger", tag = "finance",
-    extensions(("x-role" = json!("manager"))), params(LedgerFilter, shared::http::PageParams),
+    extensions(("x-role" = json!("manager")), ("x-record-scope" = json!("all"))), params(LedgerFilter, shared::http::PageParams),
     responses((status = 200, body = Page<LedgerEntry>)))]
 pub(crate) async fn list_ledger(mut cx: Cx<ReadBooks>, query: QueryString) -> ApiResult {
     let query: ListQuery<LedgerFilter> = query.list(cx.zone())?;
@@ -66,7 +66,7 @@ pub(crate) async fn list_ledger(mut cx: Cx<ReadBooks>, query: QueryString) -> Ap
 
 /// Whether ledger, documents and payments agree.
 #[utoipa::path(get, path = "/api/finance/integrity", operation_id = "check_integrity", tag = "finance",
-    extensions(("x-role" = json!("manager"))), responses((status = 200, body = Integrity)))]
+    extensions(("x-role" = json!("manager")), ("x-record-scope" = json!("all"))), responses((status = 200, body = Integrity)))]
 pub(crate) async fn check_integrity(mut cx: Cx<ReadBooks>) -> ApiResult {
     let integrity = integrity::check(&mut cx.tx).await?;
     cx.commit(Json(integrity)).await

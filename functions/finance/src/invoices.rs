@@ -5,10 +5,12 @@ use shared::{
     app::App,
     audit,
     auth::{ManageFinance, Permission, ReadFinance, ReadSealedBuyer, WriteFinance},
-    finance::invoices::{
-        Invoice, InvoiceFilter, InvoicePatch, NewCreditNote, NewInvoice, credit_invoice, delete_draft,
-        emit_finalized, finalize, find_invoice, insert_draft, is_visible, list_invoices as list,
-        update_draft, void,
+    finance::{
+        invoices::{
+            Invoice, InvoiceFilter, InvoicePatch, NewCreditNote, NewInvoice, credit_invoice, delete_draft,
+            emit_finalized, finalize, find_invoice, insert_draft, list_invoices as list, update_draft, void,
+        },
+        whose,
     },
     http::{
         ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, RequestId,
@@ -23,8 +25,12 @@ use uuid::Uuid;
     extensions(("x-role" = json!("viewer"))), params(InvoiceFilter, shared::http::PageParams),
     responses((status = 200, body = Page<Invoice>)))]
 pub(crate) async fn list_invoices(mut cx: Cx<ReadFinance>, query: QueryString) -> ApiResult {
-    let query: ListQuery<InvoiceFilter> = query.list(cx.zone())?;
-    let page = list(&mut cx.tx, &query, cx.actor.own_records_of()).await?;
+    let mut query: ListQuery<InvoiceFilter> = query.list(cx.zone())?;
+    query.filter.search_fields = cx.actor.searches();
+    let mut page = list(&mut cx.tx, &query, cx.actor.own_records_of()).await?;
+    if !cx.actor.sees_contacts() {
+        page = page.map(Invoice::masked);
+    }
     cx.commit(Json(page)).await
 }
 
@@ -34,6 +40,7 @@ pub(crate) async fn list_invoices(mut cx: Cx<ReadFinance>, query: QueryString) -
     responses((status = 201, body = Invoice)))]
 pub(crate) async fn create_invoice(mut cx: Cx<WriteFinance>, Valid(new): Valid<NewInvoice>) -> ApiResult {
     let (now, by) = (cx.now(), cx.actor.user_id());
+    whose::require_own_lead(&mut cx.tx, new.lead_id, cx.actor.own_records_of()).await?;
     let invoice = insert_draft(&mut cx.tx, now, new, by).await?;
     cx.commit(created(invoice)).await
 }
@@ -45,6 +52,7 @@ pub(crate) async fn create_invoice(mut cx: Cx<WriteFinance>, Valid(new): Valid<N
 pub(crate) async fn get_invoice(mut cx: Cx<ReadFinance>, PathId(id): PathId) -> ApiResult {
     require_visible(&mut cx, id).await?;
     let invoice = find_invoice(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
+    let invoice = if cx.actor.sees_contacts() { invoice } else { invoice.masked() };
     cx.commit(shown(invoice)).await
 }
 
@@ -59,6 +67,10 @@ pub(crate) async fn update_invoice(
     Valid(patch): Valid<InvoicePatch>,
 ) -> ApiResult {
     require_visible(&mut cx, id).await?;
+    if patch.lead_id.is_mentioned() {
+        let lead = patch.lead_id.as_set().copied();
+        whose::require_own_lead(&mut cx.tx, lead, cx.actor.own_records_of()).await?;
+    }
     let invoice = update_draft(&mut cx.tx, id, &seen, patch).await?;
     cx.commit(shown(invoice)).await
 }
@@ -133,8 +145,8 @@ pub(crate) async fn create_credit_note(
 
 /// 404 unless the caller may see the document.
 pub(crate) async fn require_visible<P: Permission>(cx: &mut Cx<P>, id: Uuid) -> ApiResult<()> {
-    let visible = is_visible(&mut cx.tx, id, cx.actor.own_records_of()).await?;
-    if visible { Ok(()) } else { Err(Problem::not_found()) }
+    let visible = whose::visible_invoices(&mut cx.tx, &[id], cx.actor.own_records_of()).await?;
+    if visible.is_empty() { Err(Problem::not_found()) } else { Ok(()) }
 }
 
 fn created(invoice: Invoice) -> Versioned<Created<Invoice>> {

@@ -2,14 +2,18 @@
 
 use axum::Json;
 use shared::{
-    auth::{ManageFinance, ReadTill, RefundFinance, WriteFinance},
-    finance::payments::{
-        AllocationRequest, InvoicePayment, NewPayment, Payment, PaymentFilter, RefundRequest, allocate,
-        emit_received, emit_refunded, find_payment, list_payments as list, pay_invoice as pay, receive,
-        refund,
+    auth::{ManageFinance, Permission, ReadTill, RefundFinance, WriteFinance},
+    finance::{
+        payments::{
+            AllocationRequest, InvoicePayment, NewPayment, Payment, PaymentFilter, RefundRequest, allocate,
+            emit_received, emit_refunded, find_payment, list_payments as list, pay_invoice as pay, receive,
+            refund, unknown_invoice,
+        },
+        whose,
     },
     http::{ApiResult, Created, Cx, ListQuery, Page, PathId, Problem, QueryString, Valid, Versioned},
 };
+use uuid::Uuid;
 
 /// Takes a payment for an invoice.
 #[utoipa::path(post, path = "/api/finance/invoices/{id}/payments", operation_id = "pay_invoice", tag = "finance",
@@ -33,7 +37,7 @@ pub(crate) async fn pay_invoice(
     responses((status = 200, body = Page<Payment>)))]
 pub(crate) async fn list_payments(mut cx: Cx<ReadTill>, query: QueryString) -> ApiResult {
     let query: ListQuery<PaymentFilter> = query.list(cx.zone())?;
-    let page = list(&mut cx.tx, &query).await?;
+    let page = list(&mut cx.tx, &query, cx.actor.own_records_of()).await?;
     cx.commit(Json(page)).await
 }
 
@@ -43,6 +47,13 @@ pub(crate) async fn list_payments(mut cx: Cx<ReadTill>, query: QueryString) -> A
     responses((status = 201, body = Payment)))]
 pub(crate) async fn create_payment(mut cx: Cx<WriteFinance>, Valid(new): Valid<NewPayment>) -> ApiResult {
     let (now, by) = (cx.now(), cx.actor.user_id());
+    let own = cx.actor.own_records_of();
+    whose::require_lead(&mut cx.tx, new.lead_id, own).await?;
+    if let Some(invoice) = new.invoice_id
+        && whose::visible_invoices(&mut cx.tx, &[invoice], own).await?.is_empty()
+    {
+        return Err(unknown_invoice());
+    }
     let payment = receive(&mut cx.tx, now, new, by).await?;
     emit_received(&mut cx.tx, now, &payment).await?;
     cx.commit(created(payment)).await
@@ -53,6 +64,7 @@ pub(crate) async fn create_payment(mut cx: Cx<WriteFinance>, Valid(new): Valid<N
     extensions(("x-role" = json!("staff"))), params(("id" = Uuid, Path)),
     responses((status = 200, body = Payment)))]
 pub(crate) async fn get_payment(mut cx: Cx<ReadTill>, PathId(id): PathId) -> ApiResult {
+    require_visible(&mut cx, id).await?;
     let payment = find_payment(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
     cx.commit(Versioned { version: payment.version, answer: Json(payment) }).await
 }
@@ -67,6 +79,7 @@ pub(crate) async fn refund_payment(
     Valid(request): Valid<RefundRequest>,
 ) -> ApiResult {
     let (now, by) = (cx.now(), cx.actor.user_id());
+    require_visible(&mut cx, id).await?;
     let refunded = refund(&mut cx.tx, now, id, request, by).await?;
     emit_refunded(&mut cx.tx, now, &refunded).await?;
     cx.commit(created(refunded)).await
@@ -82,8 +95,15 @@ pub(crate) async fn allocate_payment(
     Valid(request): Valid<AllocationRequest>,
 ) -> ApiResult {
     let now = cx.now();
-    let payment = allocate(&mut cx.tx, now, id, &request).await?;
+    require_visible(&mut cx, id).await?;
+    let payment = allocate(&mut cx.tx, now, id, &request, cx.actor.own_records_of()).await?;
     cx.commit(Versioned { version: payment.version, answer: Json(payment) }).await
+}
+
+/// 404 unless the caller may see the payment.
+async fn require_visible<P: Permission>(cx: &mut Cx<P>, id: Uuid) -> ApiResult<()> {
+    let visible = whose::is_payment_visible(&mut cx.tx, id, cx.actor.own_records_of()).await?;
+    if visible { Ok(()) } else { Err(Problem::not_found()) }
 }
 
 fn created(payment: Payment) -> Versioned<Created<Payment>> {

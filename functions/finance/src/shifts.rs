@@ -7,7 +7,7 @@ use shared::{
         CloseShift, Movement, NewMovement, NewShift, Shift, ShiftDetail, ShiftFilter, close_shift as close,
         end_shift as end, find_shift, insert_movement, list_shifts as list, open_shift as open,
     },
-    http::{ApiResult, Created, Cx, ListQuery, Page, PathId, Problem, QueryString, Valid, Versioned},
+    http::{ApiResult, Created, Cx, Hashed, ListQuery, Page, PathId, Problem, QueryString, Valid, Versioned},
 };
 
 /// Shifts, newest first.
@@ -37,7 +37,7 @@ pub(crate) async fn open_shift(mut cx: Cx<WriteFinance>, Valid(new): Valid<NewSh
     responses((status = 200, body = ShiftDetail)))]
 pub(crate) async fn get_shift(mut cx: Cx<ReadTill>, PathId(id): PathId) -> ApiResult {
     let shift = find_shift(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
-    cx.commit(Json(shift)).await
+    cx.commit(Hashed(shift)).await
 }
 
 /// Records cash put in or taken out, or the drawer opened without a sale.

@@ -99,6 +99,7 @@ pub(crate) async fn list_conversations(
     }
     query.filter.lead_id = vec![id];
     require_lead(&mut cx, id).await?;
+    query.filter.search_fields = cx.actor.searches();
     let page = messages::list_conversations(&mut cx.tx, &query, None).await?;
     cx.commit(Json(page)).await
 }

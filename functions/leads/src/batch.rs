@@ -12,8 +12,8 @@ use shared::{
         Valid, Versioned, parse_value,
     },
     leads::{
-        self, BatchResult, Definitions, IDENTITY_TAKEN, Identities, Known, Lead, NewLead, UpdatedLead,
-        Upserted,
+        self, BatchResult, Definitions, Hidden, IDENTITY_TAKEN, Identities, Known, Lead, NewLead,
+        UpdatedLead, Upserted,
     },
 };
 use utoipa::ToSchema;
@@ -154,6 +154,7 @@ pub(crate) async fn upsert_lead(mut cx: Cx<WriteLeads>, Valid(mut new): Valid<Ne
             if owners.is_some_and(|owners| owners.iter().all(|owner| owner_before != json!(owner))) {
                 return Err(lead_exists(None));
             }
+            Hidden::of(&definitions, &cx.actor).check_keys(custom.keys().map(String::as_str))?;
             let updated = UpdatedLead::from_previous(lead, previous)?;
             leads::insert_consents(&mut cx.tx, now, updated.lead.id, consents, actor).await?;
             custom_fields::require_consent(&mut cx, &definitions, updated.lead.id, &custom).await?;

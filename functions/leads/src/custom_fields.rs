@@ -9,7 +9,10 @@ use shared::{
         Actor, ApiResult, Created, Cx, FieldErrors, IfMatch, ListQuery, NoContent, Page, Patch, PathId,
         Problem, QueryString, Valid, Versioned,
     },
-    leads::{self, CustomField, CustomFieldFilter, CustomFieldPatch, Definitions, Lead, NewCustomField},
+    leads::{
+        self, CustomField, CustomFieldFilter, CustomFieldPatch, Definitions, Hidden, Lead, NewCustomField,
+        field_masked,
+    },
 };
 use uuid::Uuid;
 
@@ -95,12 +98,15 @@ pub(crate) async fn read_change<P: Permission>(
     change: Patch<Map<String, Value>>,
 ) -> ApiResult<Patch<Map<String, Value>>> {
     let definitions = Definitions::load(&mut cx.tx).await?;
+    let hidden = Hidden::of(&definitions, &cx.actor);
     match change {
         Patch::Set(given) => {
+            hidden.check_keys(given.keys().map(String::as_str))?;
             let read = definitions.read(given, &cx.tx.settings().country)?;
             require_consent(cx, &definitions, lead, &read).await?;
             Ok(Patch::Set(read))
         }
+        Patch::Clear if hidden.has_keys() => Err(field_masked("customFields")),
         Patch::Clear => definitions.require(|_| false).map(|()| Patch::Clear),
         Patch::Keep => Ok(Patch::Keep),
     }
@@ -119,17 +125,17 @@ pub(crate) async fn require_consent<P: Permission>(
     definitions.require_consent(given)
 }
 
-/// Hides masked fields from roles below manager. Keys are given to programs that an administrator trusts.
+/// Hides from lower roles what is not for them. Keys are given to programs that an administrator trusts.
 pub(crate) async fn mask<P: Permission>(cx: &mut Cx<P>, shown: &mut [Lead]) -> ApiResult<()> {
-    let sees_all = match &cx.actor {
-        Actor::User { role, .. } => *role >= Role::Manager,
-        Actor::Key { .. } => true,
+    let role = match &cx.actor {
+        Actor::User { role, .. } if *role < Role::Manager => *role,
+        Actor::User { .. } | Actor::Key { .. } => return Ok(()),
     };
     let is_empty = |lead: &Lead| lead.custom_fields.as_object().is_none_or(Map::is_empty);
-    if sees_all || shown.iter().all(is_empty) {
+    if shown.iter().all(is_empty) {
         return Ok(());
     }
     let definitions = Definitions::load(&mut cx.tx).await?;
-    shown.iter_mut().for_each(|lead| definitions.mask(lead));
+    shown.iter_mut().for_each(|lead| definitions.mask(lead, role));
     Ok(())
 }

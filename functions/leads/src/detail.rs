@@ -11,7 +11,7 @@ use shared::{
     finance::invoices::{self, Invoice, InvoiceFilter},
     http::{
         ApiResult, Cx, FromQuery, ListQuery, Page, PageRequest, Params, PathId, Problem, QueryString,
-        Versioned,
+        Together, Versioned,
     },
     leads::{self, Activity, ActivityFilter, Lead},
     messages::{self, Conversation, ConversationFilter},
@@ -84,7 +84,8 @@ pub(crate) async fn get_lead(mut cx: Cx<ReadLeads>, PathId(id): PathId, query: Q
     }
     let version = lead.version;
     let lead = if cx.actor.sees_contacts() { lead } else { lead.masked() };
-    cx.commit(Versioned { version, answer: Json(LeadDetail { lead, expanded }) }).await
+    let answer = Versioned { version, answer: Json(LeadDetail { lead, expanded }) };
+    if expand.is_empty() { cx.commit(answer).await } else { cx.commit(Together(answer)).await }
 }
 
 impl Expanded {
@@ -105,7 +106,8 @@ impl Expanded {
             "invoices" => {
                 require::<ReadFinance>(&cx.actor)?;
                 let query = first(InvoiceFilter { lead_id: vec![lead], ..InvoiceFilter::default() });
-                self.invoices = Some(invoices::list_invoices(tx, &query, all).await?);
+                let page = invoices::list_invoices(tx, &query, all).await?;
+                self.invoices = Some(if cx.actor.sees_contacts() { page } else { page.map(Invoice::masked) });
             }
             "metrics" => {
                 require::<ReadWellness>(&cx.actor)?;

@@ -7,7 +7,7 @@ use shared::{
     db::{OnConstraint, TenantTx},
     events::{EventKind, NewEvent, emit},
     http::{Actor, ApiResult, Created, Cx, ListQuery, Page, Problem, QueryString, Valid, Versioned},
-    leads::{self, Definitions, IDENTITY_TAKEN, Identities, Lead, LeadFilter, NewLead},
+    leads::{self, Definitions, Hidden, IDENTITY_TAKEN, Identities, Lead, LeadFilter, NewLead},
 };
 
 use crate::custom_fields;
@@ -21,6 +21,8 @@ pub(crate) async fn list_leads(mut cx: Cx<ReadLeads>, query: QueryString) -> Api
     if query.filter.deleted == Some(true) {
         require::<ReadAdmin>(&cx.actor)?;
     }
+    Hidden::from(&mut cx.tx, &cx.actor).await?.check_filters(&query.filter.custom)?;
+    query.filter.search_fields = cx.actor.searches();
     let now = cx.now();
     query.filter.resolve(&mut cx.tx, now).await?;
     let mut page = leads::list(&mut cx.tx, &query, cx.actor.own_records_of()).await?;

@@ -7,9 +7,10 @@ use shared::{
     auth::{ManageLeads, ReadLeads},
     conditions::{Condition, read_for_leads},
     http::{
-        ApiResult, Check, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString,
-        Valid, Versioned,
+        Actor, ApiResult, Check, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem,
+        QueryString, Valid, Versioned,
     },
+    leads::{Hidden, Lead},
     segments::{self, NewSegment, Preview, Segment, SegmentFilter, SegmentPatch},
 };
 use utoipa::ToSchema;
@@ -22,7 +23,7 @@ use crate::{change::concurrent_change, custom_fields};
     responses((status = 200, body = Page<Segment>)))]
 pub(crate) async fn list_segments(mut cx: Cx<ReadLeads>, query: QueryString) -> ApiResult {
     let query: ListQuery<SegmentFilter> = query.list(cx.zone())?;
-    let page = segments::list(&mut cx.tx, &query).await?;
+    let page = segments::list(&mut cx.tx, &query).await?.map(|segment| shown(&cx.actor, segment));
     cx.commit(Json(page)).await
 }
 
@@ -36,6 +37,7 @@ pub(crate) async fn create_segment(mut cx: Cx<ManageLeads>, Valid(new): Valid<Ne
     let made = segments::insert(&mut cx.tx, now, new.name.as_str(), new.kind, &condition).await?;
     segments::fill(&mut cx.tx, now, made.id, &condition).await?;
     let segment = segments::find(&mut cx.tx, made.id).await?.ok_or_else(Problem::internal)?;
+    let segment = shown(&cx.actor, segment);
     let created = Created { location: format!("/api/segments/{}", segment.id), body: &segment };
     cx.commit(Versioned { version: segment.version, answer: created }).await
 }
@@ -46,6 +48,7 @@ pub(crate) async fn create_segment(mut cx: Cx<ManageLeads>, Valid(new): Valid<Ne
     responses((status = 200, body = Segment)))]
 pub(crate) async fn get_segment(mut cx: Cx<ReadLeads>, PathId(id): PathId) -> ApiResult {
     let segment = segments::find(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
+    let segment = shown(&cx.actor, segment);
     cx.commit(Versioned { version: segment.version, answer: Json(segment) }).await
 }
 
@@ -71,6 +74,7 @@ pub(crate) async fn update_segment(
         segments::fill(&mut cx.tx, now, id, condition).await?;
     }
     let segment = segments::find(&mut cx.tx, id).await?.ok_or_else(Problem::internal)?;
+    let segment = shown(&cx.actor, segment);
     cx.commit(Versioned { version: segment.version, answer: Json(segment) }).await
 }
 
@@ -102,8 +106,18 @@ impl Check for PreviewRequest {}
     responses((status = 200, body = Preview)))]
 pub(crate) async fn preview_segment(mut cx: Cx<ReadLeads>, Valid(asked): Valid<PreviewRequest>) -> ApiResult {
     let condition = read_for_leads(&asked.conditions, "/conditions")?;
+    Hidden::from(&mut cx.tx, &cx.actor).await?.check_condition(&condition, "/conditions")?;
     let (now, own_records_of) = (cx.now(), cx.actor.own_records_of());
     let mut preview = segments::preview(&mut cx.tx, now, condition, own_records_of).await?;
     custom_fields::mask(&mut cx, &mut preview.sample).await?;
+    if !cx.actor.sees_contacts() {
+        preview.sample = preview.sample.into_iter().map(Lead::masked).collect();
+    }
     cx.commit(Json(preview)).await
+}
+
+/// Without the number of all who belong to it, for those who see only some of them.
+fn shown(actor: &Actor, segment: Segment) -> Segment {
+    let member_count = segment.member_count.filter(|_| actor.own_records_of().is_none());
+    Segment { member_count, ..segment }
 }

@@ -30,7 +30,8 @@ use crate::{hasher, send::Sending};
     extensions(("x-role" = json!("viewer"))), params(ConversationFilter, shared::http::PageParams),
     responses((status = 200, body = Page<Conversation>)))]
 pub(crate) async fn list_conversations(mut cx: Cx<ReadMessages>, query: QueryString) -> ApiResult {
-    let query: ListQuery<ConversationFilter> = query.list(cx.zone())?;
+    let mut query: ListQuery<ConversationFilter> = query.list(cx.zone())?;
+    query.filter.search_fields = cx.actor.searches();
     let page = messages::list_conversations(&mut cx.tx, &query, cx.actor.own_records_of()).await?;
     cx.commit(Json(page)).await
 }

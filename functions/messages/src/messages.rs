@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use shared::{
     app::App,
-    auth::{Permission, ReadConnections, ReadMessages, WriteMessages},
+    auth::{Permission, ReadMessages, ReadSandbox, WriteMessages},
     http::{
         Accepted, Actor, ApiResult, Check, Cx, ListQuery, Page, PathId, Problem, QueryString, Valid,
         Versioned,
@@ -33,9 +33,9 @@ pub(crate) async fn list_messages(mut cx: Cx<ReadMessages>, query: QueryString) 
 
 /// The sandbox's ledger: what would have been sent, and how often.
 #[utoipa::path(get, path = "/api/messages/sandbox", operation_id = "list_sandbox_deliveries", tag = "messages",
-    extensions(("x-role" = json!("admin"))), params(SandboxFilter, shared::http::PageParams),
+    extensions(("x-role" = json!("admin")), ("x-record-scope" = json!("all"))), params(SandboxFilter, shared::http::PageParams),
     responses((status = 200, body = Page<SandboxDelivery>)))]
-pub(crate) async fn list_sandbox_deliveries(mut cx: Cx<ReadConnections>, query: QueryString) -> ApiResult {
+pub(crate) async fn list_sandbox_deliveries(mut cx: Cx<ReadSandbox>, query: QueryString) -> ApiResult {
     let query: ListQuery<SandboxFilter> = query.list(cx.zone())?;
     let page = messages::list_sandbox(&mut cx.tx, &query).await?;
     cx.commit(Json(page)).await

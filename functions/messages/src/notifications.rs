@@ -17,7 +17,7 @@ use uuid::Uuid;
 pub(crate) async fn list_notifications(mut cx: Cx<ReadSelf>, query: QueryString) -> ApiResult {
     let query: ListQuery<NotificationFilter> = query.list(cx.zone())?;
     let user = cx.actor.id();
-    let page = notifications::list(&mut cx.tx, user, &query).await?;
+    let page = notifications::list(&mut cx.tx, user, &query, cx.actor.own_records_of()).await?;
     cx.commit(Json(page)).await
 }
 
@@ -54,6 +54,7 @@ pub(crate) async fn read_notifications(
     Valid(read): Valid<ReadNotifications>,
 ) -> ApiResult {
     let (now, user) = (cx.now(), cx.actor.id());
-    let marked = notifications::mark_read(&mut cx.tx, now, user, read.ids.as_deref()).await?;
+    let own = cx.actor.own_records_of();
+    let marked = notifications::mark_read(&mut cx.tx, now, user, read.ids.as_deref(), own).await?;
     cx.commit(Json(MarkedNotifications { marked })).await
 }

@@ -2,14 +2,14 @@
 
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use shared::{
     app::App,
     auth::{Permission, WriteMessages},
     db::OnConstraint,
     http::{Accepted, ApiResult, Check, Cx, FieldErrors, Problem, Valid},
     ids::new_id,
-    leads::{self, Identities, Known, NewLead},
+    leads::{self, Identities, Known, Lead, NewLead, Upserted},
     messages::{self, Channel, Planned, PlannedMessage, Purpose, Status, Verdict, unsubscribe},
     private::Private,
     templates::{self, Composed},
@@ -279,17 +279,18 @@ async fn recipient(cx: &mut Cx<WriteMessages>, new: &NewMessage) -> ApiResult<Uu
     }
     let to = new.to.clone().ok_or_else(Problem::internal)?;
     let identities = identities(cx, new.channel, to)?;
-    let fields = NewLead { source: Word::try_from("message".to_owned()).ok(), ..NewLead::default() };
+    let fields = NewLead {
+        source: Word::try_from("message".to_owned()).ok(),
+        // Who sees only own records would never see again whom they have just written to.
+        owner_id: cx.actor.usual_owner(),
+        ..NewLead::default()
+    };
     let (now, actor) = (cx.now(), (cx.actor.kind(), Some(cx.actor.id())));
     let (lead, upserted) = leads::upsert(&mut cx.tx, now, fields, &identities, actor, Known::Fill).await?;
-    if cx
-        .actor
-        .own_records_of()
-        .is_some_and(|owners| lead.owner_id.is_none_or(|owner| !owners.contains(&owner)))
-    {
-        return Err(Problem::invalid("/to", "unknown_lead", "The address belongs to a colleague's lead."));
+    if cx.actor.own_records_of().is_some_and(|owners| !was_owned_by(owners, &lead, &upserted)) {
+        return Err(Problem::invalid("/to", "unknown_lead", "The address belongs to a lead of others."));
     }
-    if upserted == leads::Upserted::Created {
+    if upserted == Upserted::Created {
         let payload = serde_json::to_value(&lead).map_err(|_| Problem::internal())?;
         let told = shared::events::NewEvent::by_api(
             shared::events::EventKind::LeadCreated,
@@ -301,4 +302,16 @@ async fn recipient(cx: &mut Cx<WriteMessages>, new: &NewMessage) -> ApiResult<Uu
         shared::events::emit(&mut cx.tx, &[told]).await?;
     }
     Ok(lead.id)
+}
+
+/// Whether the lead was one of these owners' before it was found, or is new. Filling its empty fields may have given it an owner.
+fn was_owned_by(owners: &[Uuid], lead: &Lead, upserted: &Upserted) -> bool {
+    let before = match upserted {
+        Upserted::Created => return true,
+        Upserted::Updated { previous } => previous.get("ownerId"),
+    };
+    match before {
+        Some(before) => owners.iter().any(|owner| *before == json!(owner)),
+        None => lead.owner_id.is_some_and(|owner| owners.contains(&owner)),
+    }
 }

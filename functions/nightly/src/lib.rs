@@ -1,4 +1,4 @@
-//! The `nightly` schedule: due dates that have passed, and what has outlived its use.
+//! The `nightly` schedule: due dates that have passed, trials that are over, and what has outlived its use.
 //!
 //! Each tenant's work is one transaction under one slot, so five schedulers at once do it once, a tick that dies half-way
 //! is continued by the next, and a tenant whose work fails holds up nobody.
@@ -6,6 +6,7 @@
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use serde_json::{Value, json};
 use shared::{
+    accounts,
     app::App,
     clock,
     config::AppEnv,
@@ -66,13 +67,18 @@ async fn visit(app: &App, now: DateTime<Utc>, slot: DateTime<Utc>, tenant: Tenan
     }
     let overdue = finance::mark_overdue(&mut tx, now).await?;
     let purged = nightly::purge(&mut tx, now).await?;
+    // Last, since others who add to the business's audit log wait from here on.
+    let trial_ended = accounts::end_trial(&mut tx).await?;
     let mut detail = json!({
-        "overdue": overdue, "idempotencyKeys": purged.idempotency_keys, "oneTimeTokens": purged.one_time_tokens,
+        "trialEnded": trial_ended, "overdue": overdue, "idempotencyKeys": purged.idempotency_keys, "oneTimeTokens": purged.one_time_tokens,
         "sessions": purged.sessions, "buckets": purged.buckets, "rawReceipts": purged.raw_receipts, "sandboxDeliveries": purged.sandbox_deliveries,
     });
     nightly::finish_slot(&mut tx, NAME, slot, detail.clone()).await?;
     let hints = tx.commit().await?;
     app.queue.nudge(hints).await;
+    if trial_ended {
+        tracing::warn!(%tenant, "a trial is over; the business is suspended");
+    }
     let forgotten = forget(app, now, slot, tenant, &mut detail).await?;
     if overdue > 0 || forgotten > 0 || purged != nightly::Purged::default() {
         tracing::info!(

@@ -13,7 +13,7 @@ use shared::{
 
 /// An endpoint's deliveries, latest first.
 #[utoipa::path(get, path = "/api/webhook-endpoints/{id}/deliveries", operation_id = "list_webhook_deliveries",
-    tag = "webhooks", extensions(("x-role" = json!("admin"))),
+    tag = "webhooks", extensions(("x-role" = json!("admin")), ("x-record-scope" = json!("all"))),
     params(("id" = Uuid, Path), DeliveryFilter, shared::http::PageParams),
     responses((status = 200, body = Page<Delivery>)))]
 pub(crate) async fn list_webhook_deliveries(
@@ -29,7 +29,7 @@ pub(crate) async fn list_webhook_deliveries(
 
 /// Delivers again: named deliveries, all that failed in a range, or events that the endpoint missed.
 #[utoipa::path(post, path = "/api/webhook-endpoints/{id}/redeliver", operation_id = "redeliver_webhook_deliveries",
-    tag = "webhooks", extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)),
+    tag = "webhooks", extensions(("x-role" = json!("admin")), ("x-record-scope" = json!("all"))), params(("id" = Uuid, Path)),
     request_body = Redelivery, responses((status = 202, body = Redelivered)))]
 pub(crate) async fn redeliver_webhook_deliveries(
     mut cx: Cx<WriteWebhooks>,
@@ -47,7 +47,7 @@ pub(crate) async fn redeliver_webhook_deliveries(
 /// Everything that happened, in the order in which it was written down. Latest first, or with `sort=recordedAt` as a
 /// journal to be followed.
 #[utoipa::path(get, path = "/api/events", operation_id = "list_events", tag = "webhooks",
-    extensions(("x-role" = json!("admin"))), params(JournalFilter, shared::http::PageParams),
+    extensions(("x-role" = json!("admin")), ("x-record-scope" = json!("all"))), params(JournalFilter, shared::http::PageParams),
     responses((status = 200, body = Page<JournalEntry>)))]
 pub(crate) async fn list_events(mut cx: Cx<ReadWebhooks>, query: QueryString) -> ApiResult {
     let query: ListQuery<JournalFilter> = query.list(cx.zone())?;

@@ -56,7 +56,7 @@ pub(crate) struct TestError {
 
 /// Endpoints, newest first.
 #[utoipa::path(get, path = "/api/webhook-endpoints", operation_id = "list_webhook_endpoints", tag = "webhooks",
-    extensions(("x-role" = json!("admin"))), params(EndpointFilter, shared::http::PageParams),
+    extensions(("x-role" = json!("admin")), ("x-record-scope" = json!("all"))), params(EndpointFilter, shared::http::PageParams),
     responses((status = 200, body = Page<Endpoint>)))]
 pub(crate) async fn list_webhook_endpoints(mut cx: Cx<ReadWebhooks>, query: QueryString) -> ApiResult {
     let query: ListQuery<EndpointFilter> = query.list(cx.zone())?;
@@ -66,7 +66,7 @@ pub(crate) async fn list_webhook_endpoints(mut cx: Cx<ReadWebhooks>, query: Quer
 
 /// Makes an endpoint.
 #[utoipa::path(post, path = "/api/webhook-endpoints", operation_id = "create_webhook_endpoint", tag = "webhooks",
-    extensions(("x-role" = json!("admin"))), request_body = NewEndpoint,
+    extensions(("x-role" = json!("admin")), ("x-record-scope" = json!("all"))), request_body = NewEndpoint,
     responses((status = 201, body = EndpointWithSecret)))]
 pub(crate) async fn create_webhook_endpoint(
     State(app): State<App>,
@@ -83,7 +83,7 @@ pub(crate) async fn create_webhook_endpoint(
 
 /// One endpoint.
 #[utoipa::path(get, path = "/api/webhook-endpoints/{id}", operation_id = "get_webhook_endpoint", tag = "webhooks",
-    extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)), responses((status = 200, body = Endpoint)))]
+    extensions(("x-role" = json!("admin")), ("x-record-scope" = json!("all"))), params(("id" = Uuid, Path)), responses((status = 200, body = Endpoint)))]
 pub(crate) async fn get_webhook_endpoint(mut cx: Cx<ReadWebhooks>, PathId(id): PathId) -> ApiResult {
     let endpoint = endpoints::find(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
     cx.commit(Versioned { version: endpoint.version, answer: Json(endpoint) }).await
@@ -91,7 +91,7 @@ pub(crate) async fn get_webhook_endpoint(mut cx: Cx<ReadWebhooks>, PathId(id): P
 
 /// Changes an endpoint. Activating a disabled one forgives its failures; what it missed is delivered by `redeliver`.
 #[utoipa::path(patch, path = "/api/webhook-endpoints/{id}", operation_id = "update_webhook_endpoint", tag = "webhooks",
-    extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)), request_body = EndpointPatch,
+    extensions(("x-role" = json!("admin")), ("x-record-scope" = json!("all"))), params(("id" = Uuid, Path)), request_body = EndpointPatch,
     responses((status = 200, body = Endpoint)))]
 pub(crate) async fn update_webhook_endpoint(
     State(app): State<App>,
@@ -110,7 +110,7 @@ pub(crate) async fn update_webhook_endpoint(
 
 /// Deletes an endpoint with its deliveries.
 #[utoipa::path(delete, path = "/api/webhook-endpoints/{id}", operation_id = "delete_webhook_endpoint", tag = "webhooks",
-    extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)), responses((status = 204)))]
+    extensions(("x-role" = json!("admin")), ("x-record-scope" = json!("all"))), params(("id" = Uuid, Path)), responses((status = 204)))]
 pub(crate) async fn delete_webhook_endpoint(
     mut cx: Cx<WriteWebhooks>,
     PathId(id): PathId,
@@ -126,7 +126,7 @@ pub(crate) async fn delete_webhook_endpoint(
 
 /// Puts a new secret in place; the former one signs as well for a while.
 #[utoipa::path(post, path = "/api/webhook-endpoints/{id}/rotate", operation_id = "rotate_webhook_endpoint",
-    tag = "webhooks", extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)),
+    tag = "webhooks", extensions(("x-role" = json!("admin")), ("x-record-scope" = json!("all"))), params(("id" = Uuid, Path)),
     request_body = EndpointRotation, responses((status = 200, body = EndpointWithSecret)))]
 pub(crate) async fn rotate_webhook_endpoint(
     State(app): State<App>,
@@ -143,7 +143,7 @@ pub(crate) async fn rotate_webhook_endpoint(
 
 /// Sends a test delivery of type `webhook.test` and says how it went. It is not stored.
 #[utoipa::path(post, path = "/api/webhook-endpoints/{id}/test", operation_id = "test_webhook_endpoint", tag = "webhooks",
-    extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)), responses((status = 200, body = TestResult)))]
+    extensions(("x-role" = json!("admin")), ("x-record-scope" = json!("all"))), params(("id" = Uuid, Path)), responses((status = 200, body = TestResult)))]
 pub(crate) async fn test_webhook_endpoint(
     State(app): State<App>,
     mut cx: Cx<WriteWebhooks>,

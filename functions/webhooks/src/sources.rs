@@ -41,7 +41,7 @@ pub(crate) struct RotatedSource {
 
 /// Sources, newest first.
 #[utoipa::path(get, path = "/api/webhooks/sources", operation_id = "list_webhook_sources", tag = "webhooks",
-    extensions(("x-role" = json!("admin"))), params(SourceFilter, shared::http::PageParams),
+    extensions(("x-role" = json!("admin")), ("x-record-scope" = json!("all"))), params(SourceFilter, shared::http::PageParams),
     responses((status = 200, body = Page<Source>)))]
 pub(crate) async fn list_webhook_sources(mut cx: Cx<ReadWebhooks>, query: QueryString) -> ApiResult {
     let query: ListQuery<SourceFilter> = query.list(cx.zone())?;
@@ -51,7 +51,7 @@ pub(crate) async fn list_webhook_sources(mut cx: Cx<ReadWebhooks>, query: QueryS
 
 /// Makes a source: an address for one provider, with its secret.
 #[utoipa::path(post, path = "/api/webhooks/sources", operation_id = "create_webhook_source", tag = "webhooks",
-    extensions(("x-role" = json!("admin"))), request_body = NewSource,
+    extensions(("x-role" = json!("admin")), ("x-record-scope" = json!("all"))), request_body = NewSource,
     responses((status = 201, body = NewlyMadeSource)))]
 pub(crate) async fn create_webhook_source(
     State(app): State<App>,
@@ -89,7 +89,7 @@ fn random_word() -> ApiResult<shared::values::Line> {
 
 /// One source.
 #[utoipa::path(get, path = "/api/webhooks/sources/{id}", operation_id = "get_webhook_source", tag = "webhooks",
-    extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)), responses((status = 200, body = Source)))]
+    extensions(("x-role" = json!("admin")), ("x-record-scope" = json!("all"))), params(("id" = Uuid, Path)), responses((status = 200, body = Source)))]
 pub(crate) async fn get_webhook_source(mut cx: Cx<ReadWebhooks>, PathId(id): PathId) -> ApiResult {
     let source = sources::find(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
     cx.commit(Versioned { version: source.version, answer: Json(source) }).await
@@ -97,7 +97,7 @@ pub(crate) async fn get_webhook_source(mut cx: Cx<ReadWebhooks>, PathId(id): Pat
 
 /// Changes name, status or settings of a source.
 #[utoipa::path(patch, path = "/api/webhooks/sources/{id}", operation_id = "update_webhook_source", tag = "webhooks",
-    extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)), request_body = SourcePatch,
+    extensions(("x-role" = json!("admin")), ("x-record-scope" = json!("all"))), params(("id" = Uuid, Path)), request_body = SourcePatch,
     responses((status = 200, body = Source)))]
 pub(crate) async fn update_webhook_source(
     mut cx: Cx<WriteWebhooks>,
@@ -112,7 +112,7 @@ pub(crate) async fn update_webhook_source(
 
 /// Deletes a source with its receipts.
 #[utoipa::path(delete, path = "/api/webhooks/sources/{id}", operation_id = "delete_webhook_source", tag = "webhooks",
-    extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)), responses((status = 204)))]
+    extensions(("x-role" = json!("admin")), ("x-record-scope" = json!("all"))), params(("id" = Uuid, Path)), responses((status = 204)))]
 pub(crate) async fn delete_webhook_source(
     mut cx: Cx<WriteWebhooks>,
     PathId(id): PathId,
@@ -128,7 +128,7 @@ pub(crate) async fn delete_webhook_source(
 
 /// Puts a new secret in place; the former one is accepted as well for a while.
 #[utoipa::path(post, path = "/api/webhooks/sources/{id}/rotate", operation_id = "rotate_webhook_source", tag = "webhooks",
-    extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)), request_body = SourceRotation,
+    extensions(("x-role" = json!("admin")), ("x-record-scope" = json!("all"))), params(("id" = Uuid, Path)), request_body = SourceRotation,
     responses((status = 200, body = RotatedSource)))]
 pub(crate) async fn rotate_webhook_source(
     State(app): State<App>,

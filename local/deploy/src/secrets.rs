@@ -12,6 +12,9 @@ const SECRETS: [(&str, &[&str]); 2] = [
     ("MigrateSecretsArn", &["DATABASE_URL"]),
 ];
 
+/// What the first of them holds besides, when mails of the product have an account.
+const PLATFORM_MAIL: &[&str] = &["PLATFORM_MAIL_API_KEY"];
+
 /// The command that reads a secret.
 pub(crate) fn command(arn: &str) -> Vec<String> {
     [
@@ -30,8 +33,13 @@ pub(crate) fn command(arn: &str) -> Vec<String> {
 }
 
 pub(crate) fn problems(settings: &Settings) -> Vec<String> {
-    let named = SECRETS.iter().filter_map(|(parameter, keys)| Some((settings.get(parameter)?, keys)));
-    named.flat_map(|(arn, keys)| of_secret(arn, keys)).collect()
+    let mail = settings.get("PlatformMailProvider").map(|_| ("SecretsArn", PLATFORM_MAIL));
+    let wanted = SECRETS.into_iter().map(|(parameter, keys)| {
+        let mail = mail.filter(|(of, _)| *of == parameter).map_or(&[][..], |(_, keys)| keys);
+        (parameter, [keys, mail].concat())
+    });
+    let named = wanted.filter_map(|(parameter, keys)| Some((settings.get(parameter)?, keys)));
+    named.flat_map(|(arn, keys)| of_secret(arn, &keys)).collect()
 }
 
 fn of_secret(arn: &str, keys: &[&str]) -> Vec<String> {

@@ -9,8 +9,12 @@ use std::{
 use crate::template::Template;
 
 /// Pairs of parameters of which the first is of no use without the second.
-const NEEDS: [(&str, &str); 3] =
-    [("DomainName", "CertificateArn"), ("HostedZoneId", "DomainName"), ("SubnetIds", "SecurityGroupIds")];
+const NEEDS: [(&str, &str); 4] = [
+    ("DomainName", "CertificateArn"),
+    ("HostedZoneId", "DomainName"),
+    ("PlatformMailProvider", "PlatformMailFrom"),
+    ("SubnetIds", "SecurityGroupIds"),
+];
 
 /// The parameters that are set, by the template's name.
 #[derive(Debug)]
@@ -105,6 +109,11 @@ impl Settings {
         }
         if self.get("AlarmTopicArn").is_none() {
             notes.push("ALARM_TOPIC_ARN is not set: alarms of a new stack reach nobody");
+        }
+        if self.get("PlatformMailProvider").is_none() {
+            notes.push(
+                "PLATFORM_MAIL_PROVIDER is not set: a business without an e-mail account of its own can be sent no link to reset a password",
+            );
         }
         notes
     }

@@ -11,7 +11,7 @@ use std::{
 
 use local::{Options, Stack, banner, settings};
 use private_postgres::{Cluster, DATABASE, Durability};
-use shared::{app::App, config, db, demo, logging};
+use shared::{accounts, app::App, config, db, demo, logging};
 
 /// Where the private PostgreSQL listens unless `PGPORT` says otherwise.
 const PRIVATE_PORT: u16 = 54329;
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// `local`, `local migrate`, `local seed`, or `local sign-stripe SECRET BODY` for the printed lines.
+/// `local`, `local migrate`, `local seed`, `local tenant NAME STATUS REASON TRIAL_ENDS_AT`, or `local sign-stripe SECRET BODY` for the printed lines.
 fn run() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -58,7 +58,13 @@ fn run() -> Result<(), Failure> {
                 say(&format!("{applied} migration(s) applied to {}", database.owner_url));
                 Ok(())
             }
-            Some(other) => Err(format!("unknown command `{other}`; there are: migrate, seed").into()),
+            Some("tenant") => {
+                let order = accounts::read_standing_order(order(&words))?;
+                let report = accounts::carry_out_standing_order(&database.owner_url, &order).await?;
+                say(&serde_json::to_string_pretty(&report)?);
+                Ok(())
+            }
+            Some(other) => Err(format!("unknown command `{other}`; there are: migrate, seed, tenant").into()),
         }
     });
     runtime.shutdown_timeout(Duration::from_secs(2));
@@ -152,6 +158,13 @@ async fn configure(
     port: u16,
 ) -> Result<config::Config, Failure> {
     Ok(config::Config::from_values(values(database, given, dir, port).await?, config::Needs::Api)?)
+}
+
+/// The order that the words behind `tenant` give; an empty word says nothing.
+fn order(words: &[&str]) -> serde_json::Value {
+    let names = ["tenant", "status", "reason", "trialEndsAt"];
+    let said = names.iter().zip(words.iter().skip(1)).filter(|(_, word)| !word.is_empty());
+    said.map(|(name, word)| ((*name).to_owned(), (*word).into())).collect::<serde_json::Map<_, _>>().into()
 }
 
 fn port(given: &HashMap<String, String>) -> Result<u16, Failure> {

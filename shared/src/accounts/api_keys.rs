@@ -11,7 +11,7 @@ use crate::{
     crypto::{CryptoError, OpaqueToken, TokenKind},
     db::{
         DbResult, TenantTx,
-        keyset::{push_any, push_page},
+        keyset::{push_any, push_page, total},
     },
     http::{
         Check, FieldErrors, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, SortField, SortKind,
@@ -141,15 +141,22 @@ impl FromQuery for KeyFilter {
 /// # Errors
 /// When the database refuses.
 pub async fn list_keys(tx: &mut TenantTx, query: &ListQuery<KeyFilter>) -> DbResult<Page<ApiKey>> {
-    let mut select = QueryBuilder::new(
-        "select k.id, k.kind, k.name, k.prefix, k.scopes, k.created_by, k.last_used_at, k.expires_at, k.created_at
-           from api_keys k where k.revoked_at is null and k.tenant_id = ",
-    );
-    select.push_bind(tx.tenant());
-    push_any(&mut select, "k.kind", &query.filter.kind);
+    let tenant = tx.tenant();
+    let filtered = |head: &str| {
+        let mut select = QueryBuilder::new(head);
+        select.push("select k.id, k.kind, k.name, k.prefix, k.scopes, k.created_by, k.last_used_at, k.expires_at, k.created_at
+           from api_keys k where k.revoked_at is null and k.tenant_id = ");
+        select.push_bind(tenant);
+        push_any(&mut select, "k.kind", &query.filter.kind);
+        select
+    };
+    let mut select = filtered("");
     push_page(&mut select, "k", &query.page);
     let rows = select.build_query_as::<ApiKey>().fetch_all(tx.conn()).await?;
-    Ok(query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id }))
+    let mut page =
+        query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id });
+    page.total = total(tx, &query.page, filtered).await?;
+    Ok(page)
 }
 
 /// Keeps a key: its hash, its first characters and what it may do.

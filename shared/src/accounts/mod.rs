@@ -18,6 +18,7 @@ mod register;
 mod sessions;
 mod settings;
 mod signed_in;
+mod standing;
 mod tenants;
 mod throttle;
 mod users;
@@ -44,6 +45,10 @@ pub use sessions::{
 };
 pub use settings::{Limits, Preferences, QuietHours, Rounding};
 pub use signed_in::{Account, SignIn, jwks};
+pub use standing::{
+    Standing, StandingError, StandingOrder, StandingReport, carry_out_standing_order, end_trial,
+    read_standing_order,
+};
 pub use tenants::{Tenant, TenantPatch, find_tenant, update_tenant};
 pub use throttle::{Admission, Guard, Knock, admit, count_call, forgive, network_key, record_failure};
 pub use users::{

@@ -9,7 +9,10 @@ use uuid::Uuid;
 use super::Account;
 use crate::{
     auth::Role,
-    db::{DbResult, TenantTx, keyset::push_page},
+    db::{
+        DbResult, TenantTx,
+        keyset::{push_page, total},
+    },
     http::{FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, SortField, SortKind},
     private::Private,
 };
@@ -55,17 +58,26 @@ pub async fn list_sessions(
     current: Uuid,
     query: &ListQuery<SessionFilter>,
 ) -> DbResult<Page<Session>> {
-    let mut select = QueryBuilder::new("select s.id, s.id = ");
-    select.push_bind(current).push(
-        " as current, s.user_agent, s.created_at, s.last_used_at, s.expires_at
-           from sessions s join users u on u.tenant_id = s.tenant_id and u.id = s.user_id
-          where s.revoked_at is null and s.expires_at > now() and s.session_version = u.session_version
-            and s.tenant_id = ",
-    );
-    select.push_bind(tx.tenant()).push(" and s.user_id = ").push_bind(user);
+    let tenant = tx.tenant();
+    let filtered = |head: &str| {
+        let mut select = QueryBuilder::new(head);
+        select.push("select s.id, s.id = ");
+        select.push_bind(current).push(
+            " as current, s.user_agent, s.created_at, s.last_used_at, s.expires_at
+               from sessions s join users u on u.tenant_id = s.tenant_id and u.id = s.user_id
+              where s.revoked_at is null and s.expires_at > now() and s.session_version = u.session_version
+                and s.tenant_id = ",
+        );
+        select.push_bind(tenant).push(" and s.user_id = ").push_bind(user);
+        select
+    };
+    let mut select = filtered("");
     push_page(&mut select, "s", &query.page);
     let rows = select.build_query_as::<Session>().fetch_all(tx.conn()).await?;
-    Ok(query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id }))
+    let mut page =
+        query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id });
+    page.total = total(tx, &query.page, filtered).await?;
+    Ok(page)
 }
 
 /// Whose session it is, and when it ends unless it is renewed.

@@ -26,6 +26,10 @@ pub struct Tenant {
     pub slug: String,
     /// `trial`, `active` or `suspended`.
     pub status: String,
+    /// Why it is suspended: the operator's words, or `trial_ended`.
+    pub status_reason: Option<String>,
+    /// A trial: when it ends.
+    pub trial_ends_at: Option<DateTime<Utc>>,
     /// IANA zone in which its days begin.
     pub timezone: String,
     /// ISO 3166-1 country, the default for telephone numbers.
@@ -52,6 +56,8 @@ pub(super) struct TenantRow {
     pub(super) name: String,
     pub(super) slug: String,
     pub(super) status: String,
+    pub(super) status_reason: Option<String>,
+    pub(super) trial_ends_at: Option<DateTime<Utc>>,
     pub(super) timezone: String,
     pub(super) country: String,
     pub(super) currency: String,
@@ -69,6 +75,8 @@ impl From<TenantRow> for Tenant {
             name,
             slug,
             status,
+            status_reason,
+            trial_ends_at,
             timezone,
             country,
             currency,
@@ -84,6 +92,8 @@ impl From<TenantRow> for Tenant {
             name,
             slug,
             status,
+            status_reason,
+            trial_ends_at,
             timezone,
             country,
             currency,
@@ -102,6 +112,7 @@ macro_rules! query_tenant {
         sqlx::query_as!(
             $crate::accounts::tenants::TenantRow,
             $head + r#" select t.id as "id!", t.name as "name!", t.slug as "slug!", t.status as "status!",
+                               t.status_reason, t.trial_ends_at,
                                t.timezone as "timezone!", t.country as "country!", t.currency as "currency!",
                                t.locale as "locale!", t.settings as "settings!: _", t.created_at as "created_at!",
                                t.updated_at as "updated_at!", t.version as "version!" "# + $tail

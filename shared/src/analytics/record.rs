@@ -12,6 +12,7 @@ use super::{
     event::{CtaEvent, NewCta},
 };
 use crate::{
+    auth::Owners,
     crypto::{hmac_sha256, random_bytes},
     db::{DbError, DbResult, TenantTx},
     events::{Cause, EventKind, NewEvent},
@@ -51,7 +52,7 @@ impl Recorded {
     }
 }
 
-/// Counts events. Each comes with its time, from [`NewCta::time`]. `address` is hashed with the day's salt and forgotten.
+/// Counts events. Each comes with its time, from [`NewCta::time`]. A lead that the caller does not see is unknown. `address` is hashed with the day's salt and forgotten.
 ///
 /// # Errors
 /// When the database refuses.
@@ -61,6 +62,7 @@ pub async fn record(
     events: Vec<(NewCta, DateTime<Utc>)>,
     agent: Agent,
     (address, user_agent): (IpAddr, &str),
+    own_records_of: Owners<'_>,
 ) -> DbResult<Recorded> {
     if events.is_empty() {
         return Ok(Recorded::default());
@@ -69,7 +71,7 @@ pub async fn record(
     let visitor = hmac_sha256(&salt, format!("{}\n{address}\n{user_agent}", tx.tenant()).as_bytes());
     let mut rows: Vec<CtaEvent> =
         events.into_iter().map(|(new, at)| row(new, at, now, agent, &visitor)).collect();
-    let verdicts = insert(tx, &rows, &visitor).await?;
+    let verdicts = insert(tx, &rows, &visitor, own_records_of).await?;
     let mut recorded = Recorded::default();
     for (place, row) in rows.drain(..).enumerate() {
         match verdicts.iter().find(|verdict| verdict.id == row.id) {
@@ -171,7 +173,12 @@ fn exposed(text: Option<&Private<String>>) -> Option<&str> {
     text.map(|text| text.expose().as_str())
 }
 
-async fn insert(tx: &mut TenantTx, rows: &[CtaEvent], visitor: &[u8; 32]) -> DbResult<Vec<Verdict>> {
+async fn insert(
+    tx: &mut TenantTx,
+    rows: &[CtaEvent],
+    visitor: &[u8; 32],
+    own_records_of: Owners<'_>,
+) -> DbResult<Vec<Verdict>> {
     let first = rows.first();
     let verdicts = sqlx::query_as!(
         Verdict,
@@ -185,6 +192,7 @@ async fn insert(tx: &mut TenantTx, rows: &[CtaEvent], visitor: &[u8; 32]) -> DbR
             select g.*, coalesce(l.id, v.lead_id) as person, g.lead_id is not null and l.id is null as unknown
               from given g
               left join leads l on l.tenant_id = $1 and l.id = g.lead_id and l.deleted_at is null
+                   and ($20::uuid[] is null or l.owner_id = any ($20))
               left join lead_identities v on v.tenant_id = $1 and v.kind = 'visitor' and v.normalized = g.visitor_id
         ), once as (
             -- An id that stands twice in a batch counts once. The order is everybody's, so batches that overlap wait for each other.
@@ -228,6 +236,7 @@ async fn insert(tx: &mut TenantTx, rows: &[CtaEvent], visitor: &[u8; 32]) -> DbR
         &visitor[..],
         first.and_then(|row| row.device.as_deref()),
         first.is_some_and(|row| row.is_bot),
+        own_records_of,
     )
     .fetch_all(tx.conn())
     .await?;

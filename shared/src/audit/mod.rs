@@ -15,7 +15,7 @@ use crate::{
     crypto::sha256,
     db::{
         DbResult, TenantTx,
-        keyset::{push_any, push_page, push_range},
+        keyset::{push_any, push_page, push_range, total},
     },
     http::{Actor, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, SortField, SortKind},
 };
@@ -166,22 +166,29 @@ impl FromQuery for AuditFilter {
 /// # Errors
 /// When the database refuses.
 pub async fn list(tx: &mut TenantTx, query: &ListQuery<AuditFilter>) -> DbResult<Page<AuditEntry>> {
-    let mut select = QueryBuilder::new(
-        "select a.seq, a.at, a.actor_kind, a.actor_id, a.action, a.object_kind, a.object_id, a.before, a.after,
+    let tenant = tx.tenant();
+    let filtered = |head: &str| {
+        let mut select = QueryBuilder::new(head);
+        select.push("select a.seq, a.at, a.actor_kind, a.actor_id, a.action, a.object_kind, a.object_id, a.before, a.after,
                 a.request_id, encode(a.hash, 'hex') as hash
            from (select l.*, '00000000-0000-0000-0000-000000000000'::uuid as id from audit_log l
-                  where l.tenant_id = ",
-    );
-    select.push_bind(tx.tenant()).push(") a where true");
-    let filter = &query.filter;
-    push_any(&mut select, "a.action", &filter.action);
-    push_any(&mut select, "a.object_kind", &filter.object_kind);
-    push_any(&mut select, "a.object_id", &filter.object_id);
-    push_any(&mut select, "a.actor_id", &filter.actor_id);
-    push_range(&mut select, "a.at", (filter.from, filter.to));
+                  where l.tenant_id = ");
+        select.push_bind(tenant).push(") a where true");
+        let filter = &query.filter;
+        push_any(&mut select, "a.action", &filter.action);
+        push_any(&mut select, "a.object_kind", &filter.object_kind);
+        push_any(&mut select, "a.object_id", &filter.object_id);
+        push_any(&mut select, "a.actor_id", &filter.actor_id);
+        push_range(&mut select, "a.at", (filter.from, filter.to));
+        select
+    };
+    let mut select = filtered("");
     push_page(&mut select, "a", &query.page);
     let rows = select.build_query_as::<AuditEntry>().fetch_all(tx.conn()).await?;
-    Ok(query.page.page(rows, |row| Keyset { value: KeysetValue::Number(row.seq), id: Uuid::nil() }))
+    let mut page =
+        query.page.page(rows, |row| Keyset { value: KeysetValue::Number(row.seq), id: Uuid::nil() });
+    page.total = total(tx, &query.page, filtered).await?;
+    Ok(page)
 }
 
 /// The outcome of walking a tenant's chain.

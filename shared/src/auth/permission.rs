@@ -1,6 +1,6 @@
 //! Permissions as types: what a route needs is in its handler's signature.
 
-use super::{Access, Role, Scope, Surface};
+use super::{Access, RecordScope, Role, Scope, Surface};
 
 /// How a caller must have proved who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,12 +37,14 @@ pub trait Permission: Send + Sync + 'static {
     const SCOPE: Scope;
     /// How the caller must have proved who it is.
     const PROOF: Proof = Proof::Any;
+    /// The least record scope of a user. What sums up or shows the whole business cannot be narrowed to some of its records.
+    const RECORDS: RecordScope = RecordScope::Own;
     /// Whether it may change things although the tenant is suspended (deleting the account, say).
     const WHEN_SUSPENDED: bool = false;
 }
 
 macro_rules! permissions {
-    ($($(#[$doc:meta])* $name:ident = $role:ident, $surface:ident, $access:ident $(, $proof:ident)?;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident = $role:ident, $surface:ident, $access:ident $(, $proof:ident)? $(=> $records:ident)?;)*) => {$(
         $(#[$doc])*
         pub struct $name;
 
@@ -50,6 +52,7 @@ macro_rules! permissions {
             const ROLE: Role = Role::$role;
             const SCOPE: Scope = Scope { surface: Surface::$surface, access: Access::$access };
             $(const PROOF: Proof = Proof::$proof;)?
+            $(const RECORDS: RecordScope = RecordScope::$records;)?
         }
     )*};
 }
@@ -77,6 +80,8 @@ permissions! {
     ReadConnections = Admin, Messages, Read;
     /// Changing provider accounts.
     AdministerMessages = Admin, Messages, Write;
+    /// Looking at what the sandbox would have sent, to whomever.
+    ReadSandbox = Admin, Messages, Read => All;
     /// Reading automations and runs.
     ReadAutomations = Viewer, Automations, Read;
     /// Starting automations by hand.
@@ -88,7 +93,7 @@ permissions! {
     /// Reading payments, sales and shifts.
     ReadTill = Staff, Finance, Read;
     /// Reading the reports and the ledger.
-    ReadBooks = Manager, Finance, Read;
+    ReadBooks = Manager, Finance, Read => All;
     /// Drafting invoices, taking payments, selling.
     WriteFinance = Staff, Finance, Write;
     /// Finalizing, voiding, allocating.
@@ -103,10 +108,10 @@ permissions! {
     WriteWellness = Staff, Wellness, Write;
     /// Correcting and importing health metrics.
     ManageWellness = Manager, Wellness, Write;
-    /// Reading webhook sources, receipts, endpoints, events.
-    ReadWebhooks = Admin, Webhooks, Read;
+    /// Reading webhook sources, receipts, endpoints, events: what comes in and goes out, whoever it is about.
+    ReadWebhooks = Admin, Webhooks, Read => All;
     /// Changing them.
-    WriteWebhooks = Admin, Webhooks, Write;
+    WriteWebhooks = Admin, Webhooks, Write => All;
     /// Reading analytics.
     ReadAnalytics = Viewer, Analytics, Read;
     /// Recording analytics events.

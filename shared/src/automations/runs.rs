@@ -11,7 +11,7 @@ use crate::{
     auth::Owners,
     db::{
         DbResult, TenantTx,
-        keyset::{push_any, push_page, push_range},
+        keyset::{push_any, push_page, push_range, total},
     },
     http::{Check, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, SortField, SortKind},
     messages::Status,
@@ -173,23 +173,29 @@ pub async fn list(
     query: &ListQuery<RunFilter>,
     own_records_of: Owners<'_>,
 ) -> DbResult<Page<Run>> {
-    let mut select = QueryBuilder::new(
-        "select r.id, r.status, r.automation_id, r.version, r.lead_id, r.current_step, r.wake_at, r.error_code,
+    let tenant = tx.tenant();
+    let filtered = |head: &str| {
+        let mut select = QueryBuilder::new(head);
+        select.push("select r.id, r.status, r.automation_id, r.version, r.lead_id, r.current_step, r.wake_at, r.error_code,
                 r.error_message, r.error_step, r.exit_reason, r.created_at, r.started_at, r.finished_at
-           from automation_runs r where r.tenant_id = ",
-    );
-    select.push_bind(tx.tenant());
-    push_any(&mut select, "r.status", &query.filter.status);
-    push_any(&mut select, "r.automation_id", &query.filter.automation_id);
-    push_any(&mut select, "r.lead_id", &query.filter.lead_id);
-    push_range(&mut select, "r.created_at", (query.filter.from, query.filter.to));
-    if let Some(owner) = own_records_of {
-        select.push(" and exists (select from leads l where l.tenant_id = r.tenant_id and l.id = r.lead_id and l.owner_id = any (");
-        select.push_bind(owner.to_vec()).push("))");
-    }
+           from automation_runs r where r.tenant_id = ");
+        select.push_bind(tenant);
+        push_any(&mut select, "r.status", &query.filter.status);
+        push_any(&mut select, "r.automation_id", &query.filter.automation_id);
+        push_any(&mut select, "r.lead_id", &query.filter.lead_id);
+        push_range(&mut select, "r.created_at", (query.filter.from, query.filter.to));
+        if let Some(owner) = own_records_of {
+            select.push(" and exists (select from leads l where l.tenant_id = r.tenant_id and l.id = r.lead_id and l.owner_id = any (");
+            select.push_bind(owner.to_vec()).push("))");
+        }
+        select
+    };
+    let mut select = filtered("");
     push_page(&mut select, "r", &query.page);
     let rows = select.build_query_as::<Row>().fetch_all(tx.conn()).await?;
-    let page = query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id });
+    let mut page =
+        query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id });
+    page.total = total(tx, &query.page, filtered).await?;
     Ok(page.map(Run::from))
 }
 

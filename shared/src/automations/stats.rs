@@ -6,7 +6,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::db::{DbResult, TenantTx};
+use crate::{
+    auth::Owners,
+    db::{DbResult, TenantTx},
+};
 
 /// Runs by status and steps by how they ended.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
@@ -36,16 +39,20 @@ pub struct StepStats {
     pub failed: i64,
 }
 
-/// Counts runs and steps.
+/// Counts runs and steps. Who may only see their own records counts the runs about these.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn stats(tx: &mut TenantTx, automation: Uuid) -> DbResult<Stats> {
+pub async fn stats(tx: &mut TenantTx, automation: Uuid, own_records_of: Owners<'_>) -> DbResult<Stats> {
     let runs = sqlx::query!(
-        r#"select status, count(*) as "count!" from automation_runs
-            where tenant_id = $1 and automation_id = $2 group by status order by status"#,
+        r#"select r.status, count(*) as "count!" from automation_runs r
+            where r.tenant_id = $1 and r.automation_id = $2
+              and ($3::uuid[] is null or exists (
+                   select from leads l where l.tenant_id = $1 and l.id = r.lead_id and l.owner_id = any ($3)))
+            group by r.status order by r.status"#,
         tx.tenant(),
         automation,
+        own_records_of,
     )
     .fetch_all(tx.conn())
     .await?;
@@ -58,9 +65,12 @@ pub async fn stats(tx: &mut TenantTx, automation: Uuid) -> DbResult<Stats> {
                   count(*) filter (where s.status = 'failed') as "failed!"
              from automation_runs r join automation_run_steps s on s.tenant_id = $1 and s.run_id = r.id
             where r.tenant_id = $1 and r.automation_id = $2
+              and ($3::uuid[] is null or exists (
+                   select from leads l where l.tenant_id = $1 and l.id = r.lead_id and l.owner_id = any ($3)))
             group by s.step_id order by s.step_id"#,
         tx.tenant(),
         automation,
+        own_records_of,
     )
     .fetch_all(tx.conn())
     .await?;

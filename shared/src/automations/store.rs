@@ -9,7 +9,7 @@ use super::{graph::Definition, model::Automation};
 use crate::{
     db::{
         DbResult, TenantTx,
-        keyset::{push_any, push_page},
+        keyset::{push_any, push_page, total},
     },
     http::{FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, SortField, SortKind},
     ids::new_id,
@@ -125,29 +125,36 @@ pub async fn find_for_update(tx: &mut TenantTx, id: Uuid) -> DbResult<Option<Aut
 /// # Errors
 /// When the database refuses.
 pub async fn list(tx: &mut TenantTx, query: &ListQuery<AutomationFilter>) -> DbResult<Page<Automation>> {
-    let mut select = QueryBuilder::new(
-        "select a.id, a.name, a.status,
+    let tenant = tx.tenant();
+    let filtered = |head: &str| {
+        let mut select = QueryBuilder::new(head);
+        select.push("select a.id, a.name, a.status,
                 case when a.draft is null then a.trigger else a.draft -> 'trigger' end as trigger,
                 case when a.draft is null then a.steps else a.draft -> 'steps' end as steps,
                 case when a.draft is null then a.reentry else nullif(a.draft -> 'reentry', 'null') end as reentry,
                 case when a.draft is null then a.goal else nullif(a.draft -> 'goal', 'null') end as goal,
                 case when a.draft is null then a.caps else nullif(a.draft -> 'caps', 'null') end as caps,
                 a.current_version, a.pause_policy, a.published_at, a.created_at, a.updated_at, a.version as row_version
-           from automations a where a.tenant_id = ",
-    );
-    select.push_bind(tx.tenant());
-    if query.filter.status.is_empty() {
-        select.push(" and a.status <> 'archived'");
-    }
-    push_any(&mut select, "a.status", &query.filter.status);
-    push_any(&mut select, "a.trigger_type", &query.filter.trigger);
-    if let Some(text) = &query.filter.search {
-        // A tenant has tens of these, so a scan of its own rows is quick.
-        select.push(" and strpos(lower(a.name), lower(").push_bind(text.clone()).push(")) > 0");
-    }
+           from automations a where a.tenant_id = ");
+        select.push_bind(tenant);
+        if query.filter.status.is_empty() {
+            select.push(" and a.status <> 'archived'");
+        }
+        push_any(&mut select, "a.status", &query.filter.status);
+        push_any(&mut select, "a.trigger_type", &query.filter.trigger);
+        if let Some(text) = &query.filter.search {
+            // A tenant has tens of these, so a scan of its own rows is quick.
+            select.push(" and strpos(lower(a.name), lower(").push_bind(text.clone()).push(")) > 0");
+        }
+        select
+    };
+    let mut select = filtered("");
     push_page(&mut select, "a", &query.page);
     let rows = select.build_query_as::<Automation>().fetch_all(tx.conn()).await?;
-    Ok(query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id }))
+    let mut page =
+        query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id });
+    page.total = total(tx, &query.page, filtered).await?;
+    Ok(page)
 }
 
 /// Rewrites the draft. What was published goes on as it is until the draft is published too.

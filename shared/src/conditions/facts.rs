@@ -96,6 +96,23 @@ pub fn lead_problems(condition: &Condition) -> Vec<(String, &'static str, &'stat
     refused.collect()
 }
 
+/// Every field of a lead that a tree compares, as (pointer below the condition, name with its path). `lead.cf.plan` is
+/// `customFields.plan`.
+#[must_use]
+pub fn lead_fields(condition: &Condition) -> Vec<(String, String)> {
+    let mut comparisons = Vec::new();
+    collect(condition, String::new(), &mut comparisons);
+    let named = comparisons.into_iter().map(|(pointer, comparison)| {
+        let field = comparison.field.strip_prefix("lead.").unwrap_or(&comparison.field);
+        let field = match field.strip_prefix("cf.") {
+            Some(key) => format!("customFields.{key}"),
+            None => field.to_owned(),
+        };
+        (format!("{pointer}/field"), field)
+    });
+    named.collect()
+}
+
 fn problem(field: &str) -> Option<(&'static str, &'static str)> {
     if locate(field).is_some() {
         return None;

@@ -20,7 +20,10 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use self::values::{is_set, number, order, same, texts, within};
-pub use self::{facts::lead_problems, read::read_for_leads};
+pub use self::{
+    facts::{lead_fields, lead_problems},
+    read::read_for_leads,
+};
 pub(crate) use self::{sql::push_condition, values::instant};
 
 /// How deep a tree may nest.

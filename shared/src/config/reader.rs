@@ -58,6 +58,11 @@ impl Reader {
             .unwrap_or_default()
     }
 
+    /// Notes a problem with a variable that was read in another way.
+    pub fn refuse(&mut self, name: &str, problem: &str) {
+        self.problems.push(format!("{name}: {problem}"));
+    }
+
     /// All problems, or nothing.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use sqlx::{Postgres, QueryBuilder};
 
+use super::{DbResult, TenantTx};
 use crate::http::{KeysetValue, PageRequest};
 
 /// Appends the position, the order and the limit. `alias` is the table's alias in the statement so far, which must
@@ -19,6 +20,21 @@ pub(crate) fn push_page(query: &mut QueryBuilder<'_, Postgres>, alias: &str, pag
         query.push(", ").push_bind(after.id).push(")");
     }
     query.push(format!(" order by {column} {order}, {alias}.id {order} limit ")).push_bind(page.limit + 1);
+}
+
+/// The number of all matching rows, when it is wanted. `filtered` begins the list's statement, without its page, with what it is
+/// given; the columns of a counted row are not computed.
+pub(crate) async fn total<'q>(
+    tx: &mut TenantTx,
+    page: &PageRequest,
+    filtered: impl FnOnce(&str) -> QueryBuilder<'q, Postgres>,
+) -> DbResult<Option<i64>> {
+    if !page.include_total {
+        return Ok(None);
+    }
+    let mut count = filtered("select count(*) from (");
+    count.push(") counted");
+    Ok(Some(count.build_query_scalar().fetch_one(tx.conn()).await?))
 }
 
 /// Appends "the column is one of these", when any are given. A single value is compared by `=`, which unlike `any` lets an

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     db::{
         DbResult, TenantTx,
-        keyset::{push_any, push_page, push_range},
+        keyset::{push_any, push_page, push_range, total},
     },
     http::{FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, SortField, SortKind},
     private::Private,
@@ -90,23 +90,30 @@ impl FromQuery for JournalFilter {
 /// # Errors
 /// When the database refuses.
 pub async fn list(tx: &mut TenantTx, query: &ListQuery<JournalFilter>) -> DbResult<Page<JournalEntry>> {
-    let mut select = QueryBuilder::new(
-        "select e.id, e.type, 1 as schema_version, e.subject_kind, e.subject_id, e.lead_id, e.source, e.occurred_at,
+    let tenant = tx.tenant();
+    let filtered = |head: &str| {
+        let mut select = QueryBuilder::new(head);
+        select.push("select e.id, e.type, 1 as schema_version, e.subject_kind, e.subject_id, e.lead_id, e.source, e.occurred_at,
                 e.recorded_at, e.payload as data, e.previous
-           from events e where e.tenant_id = ",
-    );
-    select.push_bind(tx.tenant());
-    push_any(&mut select, "e.type", &query.filter.kind);
-    push_any(&mut select, "e.lead_id", &query.filter.lead_id);
-    push_any(&mut select, "e.source", &query.filter.source);
-    push_range(&mut select, "e.recorded_at", (query.filter.from, query.filter.to));
-    if !query.page.descending {
-        select.push(
-            " and e.recorded_at < (select coalesce(min(a.xact_start), now()) from pg_catalog.pg_stat_activity a
-                                    where a.datname = current_database() and a.usename = current_user)",
-        );
-    }
+           from events e where e.tenant_id = ");
+        select.push_bind(tenant);
+        push_any(&mut select, "e.type", &query.filter.kind);
+        push_any(&mut select, "e.lead_id", &query.filter.lead_id);
+        push_any(&mut select, "e.source", &query.filter.source);
+        push_range(&mut select, "e.recorded_at", (query.filter.from, query.filter.to));
+        if !query.page.descending {
+            select.push(
+                " and e.recorded_at < (select coalesce(min(a.xact_start), now()) from pg_catalog.pg_stat_activity a
+                                        where a.datname = current_database() and a.usename = current_user)",
+            );
+        }
+        select
+    };
+    let mut select = filtered("");
     push_page(&mut select, "e", &query.page);
     let rows = select.build_query_as::<JournalEntry>().fetch_all(tx.conn()).await?;
-    Ok(query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.recorded_at), id: row.id }))
+    let mut page =
+        query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.recorded_at), id: row.id });
+    page.total = total(tx, &query.page, filtered).await?;
+    Ok(page)
 }

@@ -10,7 +10,7 @@ use super::amount::{Amount, Stock};
 use crate::{
     db::{
         DbResult, TenantTx,
-        keyset::{push_any, push_page},
+        keyset::{push_any, push_page, total},
     },
     http::{
         Check, FieldErrors, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, Patch, SortField,
@@ -190,24 +190,31 @@ impl FromQuery for CatalogFilter {
 /// # Errors
 /// When the database refuses.
 pub async fn list_items(tx: &mut TenantTx, query: &ListQuery<CatalogFilter>) -> DbResult<Page<CatalogItem>> {
-    let mut select = QueryBuilder::new(
-        "select i.id, i.kind, i.name, i.description, i.sku, i.unit_price, i.currency::text, i.tax_rate_ids,
+    let tenant = tx.tenant();
+    let filtered = |head: &str| {
+        let mut select = QueryBuilder::new(head);
+        select.push("select i.id, i.kind, i.name, i.description, i.sku, i.unit_price, i.currency::text, i.tax_rate_ids,
                 trim_scale(i.stock)::text as stock, i.archived_at, i.created_at, i.updated_at, i.version
-           from catalog_items i where i.tenant_id = ",
-    );
-    select.push_bind(tx.tenant());
-    select.push(" and (i.archived_at is not null) = ").push_bind(query.filter.archived.unwrap_or(false));
-    push_any(&mut select, "i.kind", &query.filter.kind);
-    if let Some(text) = &query.filter.search {
-        // A catalogue is small; strpos needs no escaping and no index.
+           from catalog_items i where i.tenant_id = ");
+        select.push_bind(tenant);
+        select.push(" and (i.archived_at is not null) = ").push_bind(query.filter.archived.unwrap_or(false));
+        push_any(&mut select, "i.kind", &query.filter.kind);
+        if let Some(text) = &query.filter.search {
+            // A catalogue is small; strpos needs no escaping and no index.
+            select
+                .push(" and strpos(lower(i.name || ' ' || coalesce(i.sku, '')), ")
+                .push_bind(text.to_lowercase())
+                .push(") > 0");
+        }
         select
-            .push(" and strpos(lower(i.name || ' ' || coalesce(i.sku, '')), ")
-            .push_bind(text.to_lowercase())
-            .push(") > 0");
-    }
+    };
+    let mut select = filtered("");
     push_page(&mut select, "i", &query.page);
     let rows = select.build_query_as::<CatalogItem>().fetch_all(tx.conn()).await?;
-    Ok(query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id }))
+    let mut page =
+        query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id });
+    page.total = total(tx, &query.page, filtered).await?;
+    Ok(page)
 }
 
 /// One item, archived or not.

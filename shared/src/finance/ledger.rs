@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     db::{
         DbResult, TenantTx,
-        keyset::{push_any, push_page, push_range},
+        keyset::{push_any, push_page, push_range, total},
     },
     http::{FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, SortField, SortKind},
     ids::new_id,
@@ -270,20 +270,26 @@ impl FromQuery for LedgerFilter {
 /// # Errors
 /// When the database refuses.
 pub async fn list_entries(tx: &mut TenantTx, query: &ListQuery<LedgerFilter>) -> DbResult<Page<LedgerEntry>> {
-    let mut select = QueryBuilder::new(
-        "select e.id, e.txn_id, e.account, e.debit, e.credit, e.currency::text, e.lead_id, e.invoice_id, e.payment_id,
+    let tenant = tx.tenant();
+    let filtered = |head: &str| {
+        let mut select = QueryBuilder::new(head);
+        select.push("select e.id, e.txn_id, e.account, e.debit, e.credit, e.currency::text, e.lead_id, e.invoice_id, e.payment_id,
                 e.sale_id, e.shift_id, e.memo, e.at
-           from ledger_entries e where e.tenant_id = ",
-    );
-    select.push_bind(tx.tenant());
-    push_any(&mut select, "e.account", &query.filter.account);
-    push_any(&mut select, "e.txn_id", &query.filter.txn_id);
-    push_any(&mut select, "e.lead_id", &query.filter.lead_id);
-    push_any(&mut select, "e.invoice_id", &query.filter.invoice_id);
-    push_any(&mut select, "e.payment_id", &query.filter.payment_id);
-    push_any(&mut select, "e.shift_id", &query.filter.shift_id);
-    push_range(&mut select, "e.at", (query.filter.from, query.filter.to));
+           from ledger_entries e where e.tenant_id = ");
+        select.push_bind(tenant);
+        push_any(&mut select, "e.account", &query.filter.account);
+        push_any(&mut select, "e.txn_id", &query.filter.txn_id);
+        push_any(&mut select, "e.lead_id", &query.filter.lead_id);
+        push_any(&mut select, "e.invoice_id", &query.filter.invoice_id);
+        push_any(&mut select, "e.payment_id", &query.filter.payment_id);
+        push_any(&mut select, "e.shift_id", &query.filter.shift_id);
+        push_range(&mut select, "e.at", (query.filter.from, query.filter.to));
+        select
+    };
+    let mut select = filtered("");
     push_page(&mut select, "e", &query.page);
     let rows = select.build_query_as::<LedgerEntry>().fetch_all(tx.conn()).await?;
-    Ok(query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.at), id: row.id }))
+    let mut page = query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.at), id: row.id });
+    page.total = total(tx, &query.page, filtered).await?;
+    Ok(page)
 }

@@ -19,6 +19,7 @@ mod priced;
 pub mod pricing;
 pub mod reports;
 pub mod tax_rates;
+pub mod whose;
 
 pub use invoices::mark_overdue;
 pub use payments::{PaymentNews, PaymentNewsKind, Reconciled, reconcile};

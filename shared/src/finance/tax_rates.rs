@@ -8,7 +8,10 @@ use uuid::Uuid;
 
 use super::amount::Rate;
 use crate::{
-    db::{DbResult, TenantTx, keyset::push_page},
+    db::{
+        DbResult, TenantTx,
+        keyset::{push_page, total},
+    },
     http::{Check, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, Patch, SortField, SortKind},
     ids::new_id,
     values::Line,
@@ -99,16 +102,23 @@ impl FromQuery for TaxRateFilter {
 /// # Errors
 /// When the database refuses.
 pub async fn list_tax_rates(tx: &mut TenantTx, query: &ListQuery<TaxRateFilter>) -> DbResult<Page<TaxRate>> {
-    let mut select = QueryBuilder::new(
-        "select r.id, r.name, trim_scale(r.rate)::text as rate, r.inclusive, r.archived_at, r.created_at, r.updated_at,
+    let tenant = tx.tenant();
+    let filtered = |head: &str| {
+        let mut select = QueryBuilder::new(head);
+        select.push("select r.id, r.name, trim_scale(r.rate)::text as rate, r.inclusive, r.archived_at, r.created_at, r.updated_at,
                 r.version
-           from tax_rates r where r.tenant_id = ",
-    );
-    select.push_bind(tx.tenant());
-    select.push(" and (r.archived_at is not null) = ").push_bind(query.filter.archived.unwrap_or(false));
+           from tax_rates r where r.tenant_id = ");
+        select.push_bind(tenant);
+        select.push(" and (r.archived_at is not null) = ").push_bind(query.filter.archived.unwrap_or(false));
+        select
+    };
+    let mut select = filtered("");
     push_page(&mut select, "r", &query.page);
     let rows = select.build_query_as::<TaxRate>().fetch_all(tx.conn()).await?;
-    Ok(query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id }))
+    let mut page =
+        query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id });
+    page.total = total(tx, &query.page, filtered).await?;
+    Ok(page)
 }
 
 /// One tax rate, archived or not.

@@ -7,7 +7,7 @@ use axum::{
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use super::etag;
+use super::{Problem, etag};
 
 /// 201 with the address of what was made.
 pub struct Created<T> {
@@ -51,6 +51,29 @@ pub struct NoContent;
 impl IntoResponse for NoContent {
     fn into_response(self) -> Response {
         StatusCode::NO_CONTENT.into_response()
+    }
+}
+
+/// A resource without a version; its `ETag` is made of what it looks like.
+pub struct Hashed<T>(pub T);
+
+impl<T: Serialize> IntoResponse for Hashed<T> {
+    fn into_response(self) -> Response {
+        let Ok(content) = serde_json::to_vec(&self.0) else { return Problem::internal().into_response() };
+        let tag = etag::of_content(&content);
+        let kind = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        ([kind, (header::ETAG, tag)], content).into_response()
+    }
+}
+
+/// A resource together with others that its version says nothing about: it is sent whatever the caller has seen.
+pub struct Together<R>(pub R);
+
+impl<R: IntoResponse> IntoResponse for Together<R> {
+    fn into_response(self) -> Response {
+        let mut response = self.0.into_response();
+        response.extensions_mut().insert(etag::HoldsMore);
+        response
     }
 }
 

@@ -74,6 +74,10 @@ pub fn parse<T: DeserializeOwned + Check>(bytes: &[u8]) -> Result<T, Problem> {
 /// # Errors
 /// 422 with pointers.
 pub fn parse_value<T: DeserializeOwned + Check>(value: Value) -> Result<T, Problem> {
+    // A derived shape would also take a list, and read it as its fields in their order.
+    if !value.is_object() {
+        return Err(Problem::invalid("", "wrong_type", "An object is expected."));
+    }
     let body: T = serde_path_to_error::deserialize(value).map_err(|error| locate(&error))?;
     let mut errors = FieldErrors::default();
     body.check(&mut errors);

@@ -24,6 +24,9 @@ pub(super) fn routes() -> Api {
 struct Health {
     /// Always `ok`; a failing part answers 503 instead.
     status: &'static str,
+    /// What works and will disappoint somebody: `no_platform_mail`, a business without an e-mail account can be sent no link.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<&'static str>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -38,7 +41,7 @@ struct Version {
 #[utoipa::path(get, path = "/api/health/live", operation_id = "get_liveness", tag = "operations",
     extensions(("x-role" = json!("public"))), responses((status = 200, body = Health)))]
 async fn live() -> Json<Health> {
-    Json(Health { status: "ok" })
+    Json(Health { status: "ok", warnings: Vec::new() })
 }
 
 /// Whether the parts that requests need are there; the failing one is named.
@@ -50,7 +53,7 @@ async fn ready(State(app): State<App>) -> ApiResult<Json<Health>> {
         Problem::unavailable("database")
     })?;
     tx.commit().await?;
-    Ok(Json(Health { status: "ok" }))
+    Ok(Json(Health { status: "ok", warnings: app.config.warnings() }))
 }
 
 /// The version of this build.

@@ -16,13 +16,17 @@ use chrono_tz::Tz;
 use http::{Method, StatusCode, header, request::Parts};
 use uuid::Uuid;
 
-use super::{Meter, Problem, RawBody, idempotency::Claim};
+use super::{
+    Meter, Problem, RawBody,
+    idempotency::{Claim, read_key},
+};
 use crate::{
     app::App,
-    auth::{Access, Owners, Permission, Role, Scope, role::any_allows},
+    auth::{Access, Owners, Permission, RecordScope, Role, Scope, role::any_allows},
     clock,
     db::TenantTx,
     ids::TenantId,
+    mask::SearchFields,
     queue::Queue,
 };
 
@@ -113,9 +117,18 @@ impl Actor {
         }
     }
 
+    /// What this actor's searches look through.
+    #[must_use]
+    pub fn searches(&self) -> SearchFields {
+        if self.sees_contacts() { SearchFields::All } else { SearchFields::Names }
+    }
+
     fn authorise<P: Permission>(&self, now: DateTime<Utc>) -> Result<(), Problem> {
         match self {
             Self::User { role, .. } if *role < P::ROLE => Err(Problem::role_required(P::ROLE)),
+            Self::User { sees: Some(_), .. } if P::RECORDS == RecordScope::All => {
+                Err(Problem::record_scope_required(P::RECORDS))
+            }
             Self::User { authenticated_at, .. }
                 if P::PROOF.is_fresh() && now - *authenticated_at >= FRESHNESS =>
             {
@@ -227,7 +240,7 @@ impl<P: Permission> Cx<P> {
         if tx.settings().suspended && !reads && !P::WHEN_SUSPENDED {
             return Err(Refusal::Problem(suspended()));
         }
-        let claim = match claim_key(parts)? {
+        let claim = match read_key(parts)? {
             Some((route, key)) => {
                 let body = parts.extensions.get::<RawBody>().cloned().unwrap_or_default();
                 Some(Claim::take(&mut tx, app, &actor, route, key, &body.0).await?)
@@ -245,20 +258,6 @@ fn suspended() -> Problem {
         "tenant_suspended",
         "This business is suspended: reading works, changes do not.",
     )
-}
-
-fn claim_key(parts: &Parts) -> Result<Option<(String, String)>, Problem> {
-    let Some(header) = parts.headers.get("idempotency-key").filter(|_| parts.method == Method::POST) else {
-        return Ok(None);
-    };
-    let key = header.to_str().ok().filter(|key| (1..=255).contains(&key.len())).ok_or_else(|| {
-        Problem::bad_request(
-            "invalid_idempotency_key",
-            "Idempotency-Key takes 1 to 255 visible ASCII characters.",
-        )
-    })?;
-    // The path itself, not its template: the same key on another resource is another request.
-    Ok(Some((format!("POST {}", parts.uri.path()), key.to_owned())))
 }
 
 /// Opens the transaction that the `Authorization` header proves a right to.

@@ -4,11 +4,24 @@ use axum::extract::FromRequestParts;
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 
 use super::Problem;
+use crate::crypto::sha256;
 
 /// The `ETag` of a version.
 pub(super) fn value(version: i64) -> HeaderValue {
     HeaderValue::from_str(&format!("\"v{version}\"")).unwrap_or_else(|_| HeaderValue::from_static("\"v0\""))
 }
+
+/// The `ETag` of a resource without a version: what it looks like.
+pub(super) fn of_content(content: &[u8]) -> HeaderValue {
+    let hash = hex::encode(sha256(content));
+    let short = hash.get(..16).unwrap_or(&hash);
+    HeaderValue::from_str(&format!("\"h{short}\"")).unwrap_or_else(|_| HeaderValue::from_static("\"h0\""))
+}
+
+/// Marks an answer that holds more than the resource whose version is its `ETag`: that the version is the same does not
+/// mean that the answer is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HoldsMore;
 
 /// The version that the caller last saw, from `If-Match`.
 #[derive(Clone, Debug, Default)]

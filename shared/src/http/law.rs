@@ -43,6 +43,7 @@ pub(super) async fn uphold(State(app): State<App>, mut request: Request, next: N
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "unknown".to_owned(), |p| p.as_str().to_owned());
+    let query = request.uri().query().filter(|_| method == Method::GET).map(str::to_owned);
     let if_none_match = request.headers().get(header::IF_NONE_MATCH).cloned();
     let address = client_ip(&request);
     let meter = Meter::new(Class::of(&method, &route, request.uri().path()), address);
@@ -62,11 +63,17 @@ pub(super) async fn uphold(State(app): State<App>, mut request: Request, next: N
         Err(problem) => problem.into_response(),
     };
     app.db.settle().await;
+    if response.status().is_success()
+        && let Err(problem) = meter.refuse_unread(query.as_deref())
+    {
+        response = problem.into_response();
+    }
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         response = render(problem, &request_id);
     }
     if method == Method::GET
         && response.status() == StatusCode::OK
+        && response.extensions().get::<etag::HoldsMore>().is_none()
         && etag::not_modified(if_none_match.as_ref(), response.headers())
     {
         response = strip_body(response);

@@ -4,12 +4,15 @@
 //! counted there, by their network. All others are counted by whatever opens their tenant, in the same round trip, and
 //! the layer writes what was read into the answer's headers, refused or not.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 
-use super::{Problem, law::ClientIp};
+use super::{Params, Problem, law::ClientIp};
 use crate::{
     app::App,
     crypto::sha256,
@@ -26,16 +29,33 @@ pub struct Meter {
     address: ClientIp,
     tenant: Arc<OnceLock<TenantId>>,
     reading: Arc<OnceLock<Reading>>,
+    query_read: Arc<AtomicBool>,
 }
 
 impl Meter {
     pub(super) fn new(class: Option<Class>, address: ClientIp) -> Self {
-        Self { class, address, tenant: Arc::default(), reading: Arc::default() }
+        Self { class, address, tenant: Arc::default(), reading: Arc::default(), query_read: Arc::default() }
     }
 
     pub(super) fn saw(&self, tenant: TenantId) {
         // A second authentication in the same request would be for the same tenant.
         let _ = self.tenant.set(tenant);
+    }
+
+    /// Notes that the route reads its query string, and thereby refuses what it does not know.
+    pub(super) fn reads_query(&self) {
+        self.query_read.store(true, Ordering::Relaxed);
+    }
+
+    /// Refuses the parameters of a route that reads none. The callers of public routes are others' programs, which may add what
+    /// they like.
+    pub(super) fn refuse_unread(&self, query: Option<&str>) -> Result<(), Problem> {
+        match query {
+            Some(query) if self.tenant().is_some() && !self.query_read.load(Ordering::Relaxed) => {
+                Params::parse(query, chrono_tz::UTC).finish()
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     pub(super) fn tenant(&self) -> Option<TenantId> {

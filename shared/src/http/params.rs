@@ -11,7 +11,7 @@ use chrono_tz::Tz;
 use http::request::Parts;
 use uuid::Uuid;
 
-use super::{FieldErrors, PageRequest, Problem, SortField};
+use super::{FieldErrors, Meter, PageRequest, Problem, SortField};
 
 /// The raw query string; [`QueryString::list`] and [`QueryString::read`] parse it once the tenant's zone is known.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +21,9 @@ impl<S: Send + Sync> FromRequestParts<S> for QueryString {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        if let Ok(meter) = Meter::of(parts) {
+            meter.reads_query();
+        }
         Ok(Self(parts.uri.query().unwrap_or_default().to_owned()))
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::{
-    auth::{Role, Scope},
+    auth::{RecordScope, Role, Scope},
     db::DbError,
 };
 
@@ -135,6 +135,17 @@ impl Problem {
             format!("This needs the role {role} or a higher one."),
         )
         .with("requiredRole", role.to_string())
+    }
+
+    /// 403: the answer is about all records of the business, and the caller is bound to some.
+    #[must_use]
+    pub fn record_scope_required(records: RecordScope) -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "record_scope_required",
+            format!("This is about the whole business; it needs the record scope {records}."),
+        )
+        .with("requiredRecordScope", records.to_string())
     }
 
     /// 403: the API key lacks a scope.

@@ -16,6 +16,7 @@ use crate::{
     http::{
         FromQuery, Keyset, KeysetValue, ListQuery, Page, PageRequest, Params, Problem, SortField, SortKind,
     },
+    mask::SearchFields,
     segments::{self, Segment},
 };
 
@@ -39,8 +40,11 @@ pub struct LeadFilter {
     pub owner_id: Vec<Uuid>,
     /// Stages.
     pub stage_id: Vec<Uuid>,
-    /// Fragments of name, e-mail address or telephone number.
+    /// Fragments of name, e-mail address or telephone number; of the name alone for those who see only hints of the others.
     pub search: Option<String>,
+    /// What the search looks through; see [`crate::http::Actor::searches`].
+    #[param(ignore)]
+    pub search_fields: SearchFields,
     /// Made at or after.
     pub from: Option<DateTime<Utc>>,
     /// Made before.
@@ -119,6 +123,7 @@ impl FromQuery for LeadFilter {
             owner_id: params.ids("ownerId"),
             stage_id: params.ids("stageId"),
             search: params.text("search"),
+            search_fields: SearchFields::default(),
             from,
             to,
             deleted: params.flag("deleted"),
@@ -230,7 +235,8 @@ pub(super) fn push_filter(
     }
     if let Some(text) = &filter.search {
         // The definer function finds ids by index; under row-level security a direct ILIKE would scan the tenant.
-        query.push(" and l.id = any (array(select search_leads(").push_bind(text.clone()).push(", 10000)))");
+        query.push(" and l.id = any (array(select search_leads(").push_bind(text.clone());
+        query.push(", 10000, ").push_bind(filter.search_fields.word()).push(")))");
     }
     for probe in &filter.resolved.probes {
         probe.push(query, tenant);

@@ -7,6 +7,7 @@ mod consents;
 mod custom_fields;
 mod duplicates;
 mod find;
+mod hidden;
 mod identities;
 mod insert;
 mod list;
@@ -36,6 +37,7 @@ pub use custom_fields::{
 };
 pub use duplicates::{Duplicate, list_duplicates};
 pub use find::{exists, find, find_survivor, owner_of, owner_of_identity};
+pub use hidden::{Hidden, field_masked};
 pub use identities::{
     Identity, IdentityChange, IdentityFilter, IdentityKind, IdentityPatch, NewIdentity, delete_identity,
     insert_identity, list_identities, update_identity,

@@ -70,7 +70,14 @@ pub(super) fn statement(
     let text = query.filter.search.clone().unwrap_or_default();
     let mut select =
         QueryBuilder::new(format!("{head}with found as materialized (select f.id from search_leads_page("));
-    select.push_bind(text).push(", 'all', ").push_bind(query.page.descending).push(", ").push_bind(at);
+    select
+        .push_bind(text)
+        .push(", ")
+        .push_bind(query.filter.search_fields.word())
+        .push(", ")
+        .push_bind(query.page.descending)
+        .push(", ")
+        .push_bind(at);
     select.push(", ").push_bind(id).push(", ").push_bind(i32::try_from(candidates).unwrap_or(i32::MAX));
     select.push(format!(") f) select {COLUMNS}, (select count(*) from found) as candidates from leads l"));
     let others = LeadFilter { search: None, ..query.filter.clone() };

@@ -31,7 +31,8 @@ pub(super) struct Content {
     pub(super) body: Private<String>,
 }
 
-/// Plans a mail in the transaction of its cause. It leaves through the business's default e-mail account.
+/// Plans a mail in the transaction of its cause. It leaves through the business's default e-mail account, or through
+/// the platform's when the business has none.
 ///
 /// # Errors
 /// When the database refuses.

@@ -62,7 +62,18 @@ pub async fn mark(app: &App, hint: &Hint) -> DbResult<Option<MailJob>> {
     let provider = claimed.provider.as_deref().and_then(Provider::parse).unwrap_or(Provider::Sandbox);
     let state = ConnectionState::read(claimed.connection_status.as_deref());
     let mut job = None;
-    if provider == Provider::Sandbox && app.config.app_env == AppEnv::Production {
+    if let Some(account) = stand_in(app, &claimed, provider, state) {
+        job = open_content(app, &tx, hint.id, &claimed).map(|outgoing| MailJob {
+            tenant: hint.tenant,
+            account: account.clone(),
+            outgoing,
+            epoch,
+            attempt,
+        });
+        if job.is_none() {
+            fail(&mut tx, (hint.id, epoch), "not_sendable", "The mail does not open.").await?;
+        }
+    } else if provider == Provider::Sandbox && app.config.app_env == AppEnv::Production {
         // The sandbox shows what it would have sent to administrators, and this is a key to somebody's account.
         tracing::error!(tenant = %hint.tenant, "a business without an e-mail account cannot be sent a mail");
         fail(&mut tx, (hint.id, epoch), "no_account", "There is no e-mail account to send it with.").await?;
@@ -70,7 +81,7 @@ pub async fn mark(app: &App, hint: &Hint) -> DbResult<Option<MailJob>> {
         fail(&mut tx, (hint.id, epoch), "connection_disabled", "The e-mail account is switched off.").await?;
     } else if state == ConnectionState::Paused {
         back(&mut tx, (hint.id, epoch), attempt - 1, HELD).await?;
-    } else if let Some((account, outgoing)) = open(app, &tx, hint.id, claimed, provider) {
+    } else if let Some((account, outgoing)) = open(app, &tx, hint.id, &claimed, provider) {
         job = Some(MailJob { tenant: hint.tenant, account, outgoing, epoch, attempt });
     } else {
         fail(&mut tx, (hint.id, epoch), "not_sendable", "The mail or the account's secrets do not open.")
@@ -131,24 +142,47 @@ async fn claim(tx: &mut TenantTx, id: Uuid) -> DbResult<Option<Claimed>> {
     Ok(claimed)
 }
 
+/// The platform's account, when the business has none that can send: none at all, one that is held or switched off, and where mails
+/// are real the sandbox, which sends none.
+fn stand_in<'a>(
+    app: &'a App,
+    claimed: &Claimed,
+    provider: Provider,
+    state: ConnectionState,
+) -> Option<&'a Account> {
+    let is_real = matches!(app.config.app_env, AppEnv::Staging | AppEnv::Production);
+    let has_own = claimed.connection_status.is_some()
+        && state == ConnectionState::Active
+        && !(is_real && provider == Provider::Sandbox);
+    app.config.platform_mail.as_ref().filter(|_| !has_own)
+}
+
 fn open(
     app: &App,
     tx: &TenantTx,
     id: Uuid,
-    claimed: Claimed,
+    claimed: &Claimed,
     provider: Provider,
 ) -> Option<(Account, Outgoing)> {
-    let open = |purpose, sealed: &[u8]| app.secret_box().open(tx.tenant(), purpose, sealed).ok();
-    let sealed = STANDARD.decode(claimed.payload.get("sealed")?.as_str()?).ok()?;
-    let content: Content = serde_json::from_slice(&open(Purpose::Mail, &sealed)?).ok()?;
+    let outgoing = open_content(app, tx, id, claimed)?;
     let secrets = match &claimed.secrets_sealed {
-        Some(sealed) => serde_json::from_slice(&open(Purpose::ConnectionSecrets, sealed)?).ok()?,
+        Some(sealed) => {
+            let opened = app.secret_box().open(tx.tenant(), Purpose::ConnectionSecrets, sealed).ok()?;
+            serde_json::from_slice(&opened).ok()?
+        }
         None => Value::Null,
     };
-    let settings = claimed.settings.unwrap_or_default();
-    let outgoing = Outgoing {
+    let settings = claimed.settings.clone().unwrap_or_default();
+    Some((Account { provider, settings, secrets: Private::new(secrets) }, outgoing))
+}
+
+fn open_content(app: &App, tx: &TenantTx, id: Uuid, claimed: &Claimed) -> Option<Outgoing> {
+    let sealed = STANDARD.decode(claimed.payload.get("sealed")?.as_str()?).ok()?;
+    let opened = app.secret_box().open(tx.tenant(), Purpose::Mail, &sealed).ok()?;
+    let content: Content = serde_json::from_slice(&opened).ok()?;
+    Some(Outgoing {
         effect_id: id,
-        idem_key: claimed.idem_key,
+        idem_key: claimed.idem_key.clone(),
         channel: Channel::Email,
         to: content.to,
         subject: Some(content.subject),
@@ -156,8 +190,7 @@ fn open(
         html: None,
         unsubscribe_url: None,
         first_tried_at: claimed.first_tried_at,
-    };
-    Some((Account { provider, settings, secrets: Private::new(secrets) }, outgoing))
+    })
 }
 
 async fn accept(tx: &mut TenantTx, (id, epoch): (Uuid, i64), provider: Provider) -> DbResult<()> {

@@ -13,7 +13,7 @@ use crate::{
     crypto::Purpose,
     db::{
         DbError, DbResult, TenantTx,
-        keyset::{push_any, push_page},
+        keyset::{push_any, push_page, total},
     },
     http::{
         Check, FieldErrors, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, Problem, SortField,
@@ -163,18 +163,25 @@ pub async fn list_connections(
     tx: &mut TenantTx,
     query: &ListQuery<ConnectionFilter>,
 ) -> DbResult<Page<Connection>> {
-    let mut select = QueryBuilder::new(
-        "select c.id, c.channel, c.provider, c.name, c.is_default, c.settings, c.status, c.status_reason, c.created_at,
+    let tenant = tx.tenant();
+    let filtered = |head: &str| {
+        let mut select = QueryBuilder::new(head);
+        select.push("select c.id, c.channel, c.provider, c.name, c.is_default, c.settings, c.status, c.status_reason, c.created_at,
                 c.updated_at, c.version
-           from connections c where c.tenant_id = ",
-    );
-    select.push_bind(tx.tenant());
-    push_any(&mut select, "c.channel", &query.filter.channel);
-    push_any(&mut select, "c.provider", &query.filter.provider);
-    push_any(&mut select, "c.status", &query.filter.status);
+           from connections c where c.tenant_id = ");
+        select.push_bind(tenant);
+        push_any(&mut select, "c.channel", &query.filter.channel);
+        push_any(&mut select, "c.provider", &query.filter.provider);
+        push_any(&mut select, "c.status", &query.filter.status);
+        select
+    };
+    let mut select = filtered("");
     push_page(&mut select, "c", &query.page);
     let rows = select.build_query_as::<Connection>().fetch_all(tx.conn()).await?;
-    Ok(query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id }))
+    let mut page =
+        query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id });
+    page.total = total(tx, &query.page, filtered).await?;
+    Ok(page)
 }
 
 /// One connection.

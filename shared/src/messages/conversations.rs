@@ -11,13 +11,14 @@ use crate::{
     auth::Owners,
     db::{
         DbResult, TenantTx,
-        keyset::{push_any, push_page},
+        keyset::{push_any, push_page, total},
     },
     http::{
         Check, FieldErrors, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, Patch, SortField,
         SortKind,
     },
     ids::new_id,
+    mask::SearchFields,
     private::Private,
     values::{Line, Prose},
 };
@@ -90,8 +91,12 @@ pub struct ConversationFilter {
     pub lead_id: Vec<Uuid>,
     /// Only those with unread messages, or only those without.
     pub unread: Option<bool>,
-    /// Fragments of the subject, or of the person's name, e-mail address or telephone number.
+    /// Fragments of the subject, or of the person's name, e-mail address or telephone number; not of the latter two for those
+    /// who see only hints of them.
     pub search: Option<String>,
+    /// What the search looks through; see [`crate::http::Actor::searches`].
+    #[param(ignore)]
+    pub search_fields: SearchFields,
 }
 
 impl ConversationFilter {
@@ -116,6 +121,7 @@ impl FromQuery for ConversationFilter {
             lead_id: params.ids("leadId"),
             unread: params.flag("unread"),
             search: params.text("search"),
+            search_fields: SearchFields::default(),
         }
     }
 }
@@ -130,41 +136,51 @@ pub async fn list_conversations(
     own_records_of: Owners<'_>,
 ) -> DbResult<Page<Conversation>> {
     let filter = &query.filter;
-    let mut select = QueryBuilder::new(format!(
+    let tenant = tx.tenant();
+    let filtered = |head: &str| {
+        let mut select = QueryBuilder::new(head);
+        select.push(format!(
         "select {COLUMNS} from conversations c join leads l on l.tenant_id = c.tenant_id and l.id = c.lead_id
           where c.tenant_id = "
     ));
-    select.push_bind(tx.tenant());
-    push_any(&mut select, "c.status", &filter.status);
-    push_any(&mut select, "c.channel", &filter.channel);
-    push_any(&mut select, "c.assignee_id", &filter.assignee_id);
-    push_any(&mut select, "c.lead_id", &filter.lead_id);
-    match filter.unread {
-        Some(true) => select.push(" and c.unread_count > 0"),
-        Some(false) => select.push(" and c.unread_count = 0"),
-        None => &mut select,
-    };
-    if let Some(text) = &filter.search {
-        // The definer function finds ids by index; under row-level security a direct LIKE would scan the tenant.
+        select.push_bind(tenant);
+        push_any(&mut select, "c.status", &filter.status);
+        push_any(&mut select, "c.channel", &filter.channel);
+        push_any(&mut select, "c.assignee_id", &filter.assignee_id);
+        push_any(&mut select, "c.lead_id", &filter.lead_id);
+        match filter.unread {
+            Some(true) => select.push(" and c.unread_count > 0"),
+            Some(false) => select.push(" and c.unread_count = 0"),
+            None => &mut select,
+        };
+        if let Some(text) = &filter.search {
+            // The definer function finds ids by index; under row-level security a direct LIKE would scan the tenant.
+            select
+                .push(" and c.id = any (array(select search_conversations(")
+                .push_bind(text.clone())
+                .push(", 10000, ")
+                .push_bind(filter.search_fields.word())
+                .push(")))");
+        }
+        if let Some(owner) = own_records_of {
+            select.push(" and l.owner_id = any (").push_bind(owner.to_vec()).push(")");
+        }
         select
-            .push(" and c.id = any (array(select search_conversations(")
-            .push_bind(text.clone())
-            .push(", 10000)))");
-    }
-    if let Some(owner) = own_records_of {
-        select.push(" and l.owner_id = any (").push_bind(owner.to_vec()).push(")");
-    }
+    };
+    let mut select = filtered("");
     push_page(&mut select, "c", &query.page);
     let rows = select.build_query_as::<Conversation>().fetch_all(tx.conn()).await?;
     let by_creation = query.page.sort.word == "createdAt";
-    Ok(query.page.page(rows, |row| Keyset {
+    let mut page = query.page.page(rows, |row| Keyset {
         value: KeysetValue::Time(if by_creation {
             row.created_at
         } else {
             row.last_message_at.unwrap_or(row.created_at)
         }),
         id: row.id,
-    }))
+    });
+    page.total = total(tx, &query.page, filtered).await?;
+    Ok(page)
 }
 
 /// Selects conversations with the checked macro. The head is empty or a `with …`; the tail begins with `from`, calls the

@@ -11,7 +11,7 @@ use crate::{
     auth::Owners,
     db::{
         DbResult, TenantTx,
-        keyset::{push_any, push_page, push_range},
+        keyset::{push_any, push_page, push_range, total},
     },
     http::{FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, SortField, SortKind},
     private::Private,
@@ -72,23 +72,32 @@ pub async fn list(
     query: &ListQuery<MessageFilter>,
     own_records_of: Owners<'_>,
 ) -> DbResult<Page<Message>> {
-    let mut select = QueryBuilder::new(format!("select {COLUMNS} from messages m where m.tenant_id = "));
-    select.push_bind(tx.tenant());
-    push_any(&mut select, "m.status", &query.filter.status);
-    push_any(&mut select, "m.channel", &query.filter.channel);
-    push_any(&mut select, "m.direction", &query.filter.direction);
-    push_any(&mut select, "m.purpose", &query.filter.purpose);
-    push_any(&mut select, "m.lead_id", &query.filter.lead_id);
-    push_any(&mut select, "m.conversation_id", &query.filter.conversation_id);
-    push_any(&mut select, "m.run_id", &query.filter.run_id);
-    push_range(&mut select, "m.created_at", (query.filter.from, query.filter.to));
-    if let Some(owner) = own_records_of {
-        select.push(" and exists (select from leads l where l.tenant_id = m.tenant_id and l.id = m.lead_id and l.owner_id = any (");
-        select.push_bind(owner.to_vec()).push("))");
-    }
+    let tenant = tx.tenant();
+    let filtered = |head: &str| {
+        let mut select = QueryBuilder::new(head);
+        select.push(format!("select {COLUMNS} from messages m where m.tenant_id = "));
+        select.push_bind(tenant);
+        push_any(&mut select, "m.status", &query.filter.status);
+        push_any(&mut select, "m.channel", &query.filter.channel);
+        push_any(&mut select, "m.direction", &query.filter.direction);
+        push_any(&mut select, "m.purpose", &query.filter.purpose);
+        push_any(&mut select, "m.lead_id", &query.filter.lead_id);
+        push_any(&mut select, "m.conversation_id", &query.filter.conversation_id);
+        push_any(&mut select, "m.run_id", &query.filter.run_id);
+        push_range(&mut select, "m.created_at", (query.filter.from, query.filter.to));
+        if let Some(owner) = own_records_of {
+            select.push(" and exists (select from leads l where l.tenant_id = m.tenant_id and l.id = m.lead_id and l.owner_id = any (");
+            select.push_bind(owner.to_vec()).push("))");
+        }
+        select
+    };
+    let mut select = filtered("");
     push_page(&mut select, "m", &query.page);
     let rows = select.build_query_as::<Message>().fetch_all(tx.conn()).await?;
-    Ok(query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id }))
+    let mut page =
+        query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id });
+    page.total = total(tx, &query.page, filtered).await?;
+    Ok(page)
 }
 
 /// What the sandbox would have sent.
@@ -142,14 +151,20 @@ pub async fn list_sandbox(
     tx: &mut TenantTx,
     query: &ListQuery<SandboxFilter>,
 ) -> DbResult<Page<SandboxDelivery>> {
-    let mut select = QueryBuilder::new(
-        "select s.id, s.idem_key, s.channel, s.recipient, s.subject, s.body, s.attempts, s.first_at, s.last_at
-           from sandbox_deliveries s where s.tenant_id = ",
-    );
-    select.push_bind(tx.tenant());
-    push_any(&mut select, "s.channel", &query.filter.channel);
-    push_any(&mut select, "s.recipient", &query.filter.recipient);
+    let tenant = tx.tenant();
+    let filtered = |head: &str| {
+        let mut select = QueryBuilder::new(head);
+        select.push("select s.id, s.idem_key, s.channel, s.recipient, s.subject, s.body, s.attempts, s.first_at, s.last_at
+           from sandbox_deliveries s where s.tenant_id = ");
+        select.push_bind(tenant);
+        push_any(&mut select, "s.channel", &query.filter.channel);
+        push_any(&mut select, "s.recipient", &query.filter.recipient);
+        select
+    };
+    let mut select = filtered("");
     push_page(&mut select, "s", &query.page);
     let rows = select.build_query_as::<SandboxDelivery>().fetch_all(tx.conn()).await?;
-    Ok(query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.first_at), id: row.id }))
+    let mut page = query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.first_at), id: row.id });
+    page.total = total(tx, &query.page, filtered).await?;
+    Ok(page)
 }

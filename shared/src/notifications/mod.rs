@@ -8,7 +8,11 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::{
-    db::{DbResult, TenantTx, keyset::push_page},
+    auth::Owners,
+    db::{
+        DbResult, TenantTx,
+        keyset::{push_page, total},
+    },
     http::{FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, SortField, SortKind},
     private::Private,
 };
@@ -119,7 +123,7 @@ impl FromQuery for NotificationFilter {
     }
 }
 
-/// One page of a colleague's notifications.
+/// One page of a colleague's notifications. One about a lead that the colleague does not see waits until that changes.
 ///
 /// # Errors
 /// When the database refuses.
@@ -127,20 +131,34 @@ pub async fn list(
     tx: &mut TenantTx,
     user: Uuid,
     query: &ListQuery<NotificationFilter>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<Page<Notification>> {
-    let mut select = QueryBuilder::new(
-        "select n.id, n.kind, n.title, n.body, n.data, n.lead_id, n.read_at, n.created_at
+    let tenant = tx.tenant();
+    let filtered = |head: &str| {
+        let mut select = QueryBuilder::new(head);
+        select.push(
+            "select n.id, n.kind, n.title, n.body, n.data, n.lead_id, n.read_at, n.created_at
            from notifications n where n.tenant_id = ",
-    );
-    select.push_bind(tx.tenant()).push(" and n.user_id = ").push_bind(user);
-    match query.filter.unread {
-        Some(true) => select.push(" and n.read_at is null"),
-        Some(false) => select.push(" and n.read_at is not null"),
-        None => &mut select,
+        );
+        select.push_bind(tenant).push(" and n.user_id = ").push_bind(user);
+        match query.filter.unread {
+            Some(true) => select.push(" and n.read_at is null"),
+            Some(false) => select.push(" and n.read_at is not null"),
+            None => &mut select,
+        };
+        if let Some(owners) = own_records_of {
+            select.push(" and (n.lead_id is null or exists (select from leads l where l.tenant_id = n.tenant_id and l.id = n.lead_id and l.owner_id = any (");
+            select.push_bind(owners.to_vec()).push(")))");
+        }
+        select
     };
+    let mut select = filtered("");
     push_page(&mut select, "n", &query.page);
     let rows = select.build_query_as::<Notification>().fetch_all(tx.conn()).await?;
-    Ok(query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id }))
+    let mut page =
+        query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id });
+    page.total = total(tx, &query.page, filtered).await?;
+    Ok(page)
 }
 
 /// Marks a colleague's notifications as read: the given ones, or all. Answers how many were not before.
@@ -152,14 +170,18 @@ pub async fn mark_read(
     now: DateTime<Utc>,
     user: Uuid,
     ids: Option<&[Uuid]>,
+    own_records_of: Owners<'_>,
 ) -> DbResult<u64> {
     let marked = sqlx::query!(
-        "update notifications set read_at = $3
-          where tenant_id = $1 and user_id = $2 and read_at is null and ($4::uuid[] is null or id = any($4))",
+        "update notifications n set read_at = $3
+          where n.tenant_id = $1 and n.user_id = $2 and n.read_at is null and ($4::uuid[] is null or n.id = any($4))
+            and ($5::uuid[] is null or n.lead_id is null or exists (
+                 select from leads l where l.tenant_id = $1 and l.id = n.lead_id and l.owner_id = any ($5)))",
         tx.tenant(),
         user,
         now,
         ids,
+        own_records_of,
     )
     .execute(tx.conn())
     .await?;

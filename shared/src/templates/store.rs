@@ -11,7 +11,7 @@ use super::{TemplateError, check};
 use crate::{
     db::{
         DbResult, TenantTx,
-        keyset::{push_any, push_page},
+        keyset::{push_any, push_page, total},
     },
     http::{
         Check, FieldErrors, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, Patch, SortField,
@@ -153,17 +153,26 @@ impl FromQuery for TemplateFilter {
 /// # Errors
 /// When the database refuses.
 pub async fn list(tx: &mut TenantTx, query: &ListQuery<TemplateFilter>) -> DbResult<Page<Template>> {
-    let mut select = QueryBuilder::new(
-        "select t.id, t.name, t.channel, t.purpose, t.locale, t.subject, t.body, t.variables,
+    let tenant = tx.tenant();
+    let filtered = |head: &str| {
+        let mut select = QueryBuilder::new(head);
+        select.push(
+            "select t.id, t.name, t.channel, t.purpose, t.locale, t.subject, t.body, t.variables,
                 t.current_version as version, t.created_at, t.updated_at, t.version as row_version
            from templates t where t.archived_at is null and t.tenant_id = ",
-    );
-    select.push_bind(tx.tenant());
-    push_any(&mut select, "t.channel", &query.filter.channel);
-    push_any(&mut select, "t.purpose", &query.filter.purpose);
+        );
+        select.push_bind(tenant);
+        push_any(&mut select, "t.channel", &query.filter.channel);
+        push_any(&mut select, "t.purpose", &query.filter.purpose);
+        select
+    };
+    let mut select = filtered("");
     push_page(&mut select, "t", &query.page);
     let rows = select.build_query_as::<Template>().fetch_all(tx.conn()).await?;
-    Ok(query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id }))
+    let mut page =
+        query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id });
+    page.total = total(tx, &query.page, filtered).await?;
+    Ok(page)
 }
 
 /// One template, unless it was removed.

@@ -18,7 +18,7 @@ use crate::{
     auth::Owners,
     db::{
         DbResult, TenantTx,
-        keyset::{push_any, push_page},
+        keyset::{push_any, push_page, total},
     },
     events::{Cause, EventKind, NewEvent},
     http::{Keyset, KeysetValue, ListQuery, Page},
@@ -101,19 +101,27 @@ pub async fn list_goals(
     query: &ListQuery<GoalFilter>,
     own_records_of: Owners<'_>,
 ) -> DbResult<Page<Goal>> {
-    let mut select = QueryBuilder::new("select g.* from metric_goals g where g.tenant_id = ");
-    select.push_bind(tx.tenant());
-    push_any(&mut select, "g.lead_id", &query.filter.lead_id);
-    push_any(&mut select, "g.type", &query.filter.kind);
-    push_any(&mut select, "g.status", &query.filter.status);
-    select.push(" and exists (select from leads l where l.tenant_id = g.tenant_id and l.id = g.lead_id and l.deleted_at is null");
-    if let Some(owner) = own_records_of {
-        select.push(" and l.owner_id = any (").push_bind(owner.to_vec()).push(")");
-    }
-    select.push(")");
+    let tenant = tx.tenant();
+    let filtered = |head: &str| {
+        let mut select = QueryBuilder::new(head);
+        select.push("select g.* from metric_goals g where g.tenant_id = ");
+        select.push_bind(tenant);
+        push_any(&mut select, "g.lead_id", &query.filter.lead_id);
+        push_any(&mut select, "g.type", &query.filter.kind);
+        push_any(&mut select, "g.status", &query.filter.status);
+        select.push(" and exists (select from leads l where l.tenant_id = g.tenant_id and l.id = g.lead_id and l.deleted_at is null");
+        if let Some(owner) = own_records_of {
+            select.push(" and l.owner_id = any (").push_bind(owner.to_vec()).push(")");
+        }
+        select.push(")");
+        select
+    };
+    let mut select = filtered("");
     push_page(&mut select, "g", &query.page);
     let rows = select.build_query_as::<Row>().fetch_all(tx.conn()).await?;
-    let page = query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id });
+    let mut page =
+        query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id });
+    page.total = total(tx, &query.page, filtered).await?;
     let (next_cursor, total) = (page.next_cursor, page.total);
     Ok(Page { items: with_progress(tx, now, page.items).await?, next_cursor, total })
 }

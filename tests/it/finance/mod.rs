@@ -4,6 +4,7 @@ mod invoices;
 mod money;
 mod nightly;
 mod reconcile;
+mod scopes;
 mod till;
 
 use serde_json::{Value, json};

@@ -27,6 +27,9 @@ async fn every_recorded_event_gets_an_answer_from_the_real_binary() {
         if over_http && event["headers"].get("authorization").is_some() {
             set_header(&mut event, "authorization", &format!("Bearer {token}"));
         }
+        if event.get("tenant").is_some() {
+            event["tenant"] = tenant.id.as_str().into();
+        }
         let outcome = environment.invoke(&event).await.unwrap_or_else(|fault| panic!("{name}: {fault}"));
         if over_http {
             let answer = parse_http(&outcome).unwrap();
@@ -98,4 +101,26 @@ async fn a_lead_is_made_and_listed_through_the_gateways_events() {
     assert_eq!(lead.status, 201, "{}", lead.text());
     let list = world.call("leads", "GET", "/api/leads?search=gateway", &token, "").await.json().unwrap();
     assert_eq!(list["items"][0]["id"], lead.json().unwrap()["id"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_without_a_mail_account_says_so_when_it_starts_and_when_it_is_looked_at() {
+    let mut values = stack().values.clone();
+    values.insert("APP_ENV".to_owned(), "production".to_owned());
+    for (name, value) in
+        [("AWS_REGION", "eu-central-1"), ("AWS_ACCESS_KEY_ID", "k"), ("AWS_SECRET_ACCESS_KEY", "s")]
+    {
+        values.insert(name.to_owned(), value.to_owned());
+    }
+    for name in ["RECEIPTS", "RUNS", "MESSAGES", "DELIVERIES"] {
+        let url = "https://sqs.eu-central-1.amazonaws.com/000000000000/q".to_owned();
+        values.insert(format!("SQS_{name}_URL"), url);
+    }
+    let environment = Emulator::start().await.launch(world::function("auth", &values)).unwrap();
+    let health = recorded("auth/health").unwrap();
+    let answer = parse_http(&environment.invoke(&health).await.unwrap()).unwrap();
+    let ready: Value = answer.json().unwrap();
+    assert_eq!((answer.status, &ready["warnings"]), (200, &serde_json::json!(["no_platform_mail"])));
+    let logs: String = environment.logs().iter().map(|line| line.text.as_str()).collect();
+    assert!(logs.contains("no_platform_mail"), "{logs}");
 }

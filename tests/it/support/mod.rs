@@ -54,7 +54,13 @@ impl Running {
 
     /// Another stack, on a database of [`Self::create_database`].
     pub fn serve(&self, database: &str) -> Client {
+        self.serve_with(database, &[])
+    }
+
+    /// The same with some variables of its own.
+    pub fn serve_with(&self, database: &str, own: &[(&str, &str)]) -> Client {
         let mut values = self.values.clone();
+        values.extend(own.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         values.insert("DATABASE_URL".to_owned(), self.app_url_of(database));
         Client::anonymous().on(&serve(self.cluster.owner_url(database), values).for_good())
     }

@@ -46,13 +46,20 @@ impl Tenant {
 
     /// A colleague of the given role, signed in.
     pub async fn colleague(&self, role: &str) -> Client {
+        self.bound(role, "all").await.0
+    }
+
+    /// The same with a record scope, and the colleague's id.
+    pub async fn bound(&self, role: &str, scope: &str) -> (Client, Value) {
         let email = unique_email(role);
-        let user =
-            json!({"name": format!("Some {role}"), "email": email, "role": role, "password": PASSWORD});
-        self.owner.post("/api/users", user).await.expect(201);
+        let user = json!({"name": format!("Some {role}"), "email": email, "role": role, "recordScope": scope,
+                          "password": PASSWORD});
+        let user = self.owner.post("/api/users", user).await.expect(201);
         let login = json!({"email": email, "password": PASSWORD});
         let session = Client::anonymous().post("/api/auth/login", login).await.expect(200);
-        Client::anonymous().with_token(session["accessToken"].as_str().expect("a token is given"))
+        let client =
+            Client::anonymous().with_token(session["accessToken"].as_str().expect("a token is given"));
+        (client, user["id"].clone())
     }
 
     /// A lead with the given fields besides a unique e-mail address.

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use reqwest::Method;
 use serde_json::Value;
 
-use super::{neighbour::Neighbour, rows};
+use super::{
+    neighbour::Neighbour,
+    routes::{NOBODY, Route, fill, guarded, routes},
+    rows,
+};
 use crate::support::{Answer, Client, Tenant, stack};
 
 const ROLES: [&str; 5] = ["viewer", "staff", "manager", "admin", "owner"];
-/// An id that nobody has.
-const NOBODY: &str = "0198a000-0000-7000-8000-00000000dead";
 
 /// Switches the database's wall off, so that only what the statements say is left.
 const NO_POLICIES: &str = "do $$
@@ -20,41 +21,6 @@ const NO_POLICIES: &str = "do $$
             execute format('alter table %s disable row level security, no force row level security', kept);
         end loop;
     end $$";
-
-/// A route as the description tells it.
-struct Route {
-    method: Method,
-    path: String,
-    operation: String,
-    role: String,
-}
-
-fn routes() -> Vec<Route> {
-    let document: Value = serde_json::from_str(&local::functions::document().unwrap()).unwrap();
-    let mut routes = Vec::new();
-    for (path, item) in document["paths"].as_object().unwrap() {
-        for (method, operation) in item.as_object().unwrap() {
-            routes.push(Route {
-                method: method.to_uppercase().parse().unwrap(),
-                path: path.clone(),
-                operation: operation["operationId"].as_str().unwrap().to_owned(),
-                role: operation["x-role"].as_str().unwrap_or("undeclared").to_owned(),
-            });
-        }
-    }
-    routes
-}
-
-fn guarded() -> impl Iterator<Item = Route> {
-    routes().into_iter().filter(|route| route.role != "public")
-}
-
-/// The path with every parameter replaced.
-fn fill(path: &str, ids: &[&str]) -> String {
-    let mut ids = ids.iter().copied().chain(std::iter::repeat(NOBODY));
-    let filled = path.split('/').map(|part| if part.starts_with('{') { ids.next().unwrap() } else { part });
-    filled.collect::<Vec<_>>().join("/")
-}
 
 async fn call(client: &Client, route: &Route, path: &str, body: Option<&Value>) -> Answer {
     let request = client.request(route.method.clone(), path);
@@ -115,6 +81,22 @@ async fn a_role_below_the_least_one_is_refused_and_the_least_one_is_not() {
             let answer = call(client, &route, &path, None).await;
             assert!(![401, 403].contains(&answer.status.as_u16()), "{answer}");
             assert!(answer.status.as_u16() < 500, "{answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_about_the_whole_business_is_refused_to_whoever_sees_a_part_of_it() {
+    let tenant = Tenant::new().await;
+    let (own, _) = tenant.bound("owner", "own").await;
+    let ends_the_session = ["logout_everywhere", "delete_tenant"];
+    for route in guarded().filter(|route| !ends_the_session.contains(&route.operation.as_str())) {
+        let answer = call(&own, &route, &fill(&route.path, &[]), Some(&Value::Null)).await;
+        if route.needs_all {
+            let problem = answer.expect_problem(403, "record_scope_required");
+            assert_eq!(problem["requiredRecordScope"], "all", "{answer}");
+        } else {
+            assert_ne!(answer.status, 403, "{answer}");
         }
     }
 }

@@ -6,7 +6,9 @@
 mod catalogue;
 mod matrix;
 mod neighbour;
+pub mod routes;
 mod rows;
 mod sources;
 
 pub use neighbour::Neighbour;
+pub use rows::{Row, all as rows};

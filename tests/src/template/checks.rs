@@ -7,7 +7,7 @@ use super::{Template, example_drift};
 const TEMPLATE: &str = include_str!("../../../template.yaml");
 const EXAMPLE: &str = include_str!("../../../.env.example");
 
-const VARIABLES: [&str; 24] = [
+const VARIABLES: [&str; 28] = [
     "APP_ENV",
     "PORT",
     "DATABASE_URL",
@@ -20,6 +20,10 @@ const VARIABLES: [&str; 24] = [
     "LOG_LEVEL",
     "REDIS_URL",
     "RATE_LIMITS",
+    "PLATFORM_MAIL_PROVIDER",
+    "PLATFORM_MAIL_FROM",
+    "PLATFORM_MAIL_BASE_URL",
+    "PLATFORM_MAIL_API_KEY",
     "SQS_RECEIPTS_URL",
     "SQS_RUNS_URL",
     "SQS_MESSAGES_URL",

@@ -3,10 +3,7 @@
 use uuid::Uuid;
 
 use super::Invoice;
-use crate::{
-    auth::Owners,
-    db::{DbResult, TenantTx},
-};
+use crate::db::{DbResult, TenantTx};
 
 /// The document, whatever its kind.
 ///
@@ -31,22 +28,4 @@ pub async fn find_invoice(tx: &mut TenantTx, id: Uuid) -> DbResult<Option<Invoic
     .fetch_optional(tx.conn())
     .await?;
     Ok(invoice)
-}
-
-/// Whether a caller may see a document: its lead decides. A document of nobody is seen by those who see everything.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn is_visible(tx: &mut TenantTx, id: Uuid, own_records_of: Owners<'_>) -> DbResult<bool> {
-    let Some(owners) = own_records_of else { return Ok(true) };
-    let visible = sqlx::query_scalar!(
-        r#"select exists (select from invoices i join leads l on l.tenant_id = i.tenant_id and l.id = i.lead_id
-                           where i.tenant_id = $1 and i.id = $2 and l.owner_id = any ($3)) as "visible!""#,
-        tx.tenant(),
-        id,
-        owners,
-    )
-    .fetch_one(tx.conn())
-    .await?;
-    Ok(visible)
 }

@@ -14,6 +14,7 @@ use crate::{
     },
     finance::read_date,
     http::{FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, SortField, SortKind},
+    mask::SearchFields,
 };
 
 /// The row as [`Invoice`] reads it.
@@ -39,8 +40,12 @@ pub struct InvoiceFilter {
     pub lead_id: Vec<Uuid>,
     /// Currencies.
     pub currency: Vec<String>,
-    /// A fragment of the number or memo, or of the person's name, e-mail address or telephone number.
+    /// A fragment of the number or memo, or of the person's name, e-mail address or telephone number; not of the latter two for
+    /// those who see only hints of them.
     pub search: Option<String>,
+    /// What the search looks through; see [`crate::http::Actor::searches`].
+    #[param(ignore)]
+    pub search_fields: SearchFields,
     /// Due before this day.
     pub due_before: Option<NaiveDate>,
     /// Due on this day or after.
@@ -66,6 +71,7 @@ impl FromQuery for InvoiceFilter {
             lead_id: params.ids("leadId"),
             currency: params.words("currency"),
             search: params.text("search"),
+            search_fields: SearchFields::default(),
             due_before: read_date(params, "dueBefore"),
             due_from: read_date(params, "dueFrom"),
             from,
@@ -128,6 +134,8 @@ fn push_filter(
         query
             .push(") > 0 or i.lead_id = any (array(select search_leads(")
             .push_bind(text.clone())
-            .push(", 10000))))");
+            .push(", 10000, ")
+            .push_bind(filter.search_fields.word())
+            .push("))))");
     }
 }

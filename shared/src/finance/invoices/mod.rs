@@ -29,7 +29,7 @@ pub(super) use document::{Document, insert_document};
 pub(super) use draft::tax_summary;
 pub use draft::{delete_draft, insert_draft, update_draft};
 pub use finalize::{emit_finalized, finalize};
-pub use find::{find_invoice, is_visible};
+pub use find::find_invoice;
 pub use list::{InvoiceFilter, list_invoices};
 pub use model::{Invoice, InvoicePatch, NewInvoice};
 pub(super) use number::{Numbering, numbering};

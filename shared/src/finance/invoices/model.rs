@@ -14,6 +14,7 @@ use crate::{
         refuse_clearing,
     },
     http::{Check, FieldErrors, Patch},
+    mask,
     private::Private,
     values::{Currency, Prose},
 };
@@ -84,6 +85,24 @@ pub struct Invoice {
     pub updated_at: DateTime<Utc>,
     /// Raised by every change; the `ETag`.
     pub version: i64,
+}
+
+impl Invoice {
+    /// The same with hints of the buyer's address and number only.
+    #[must_use]
+    pub fn masked(mut self) -> Self {
+        self.billing = self.billing.map(|mut billing| {
+            for field in ["email", "phone"] {
+                if let Some(shown) = billing.pointer_mut(&format!("/buyer/{field}"))
+                    && let Some(text) = shown.as_str()
+                {
+                    *shown = mask::address(Private::new(text.to_owned())).into_inner().into();
+                }
+            }
+            billing
+        });
+        self
+    }
 }
 
 /// A draft that is about to be made.

@@ -5,15 +5,17 @@ use uuid::Uuid;
 
 use super::{AllocationRequest, LockedPayment, Payment, find_payment, lock_payments};
 use crate::{
+    auth::Owners,
     db::TenantTx,
     finance::{
         invoices::{Allocation, Locked, emit_paid, lock, settle},
         ledger::{About, Account, Posting, post},
+        whose::visible_invoices,
     },
     http::{FieldErrors, Problem},
 };
 
-/// Settles invoices with what a payment has left.
+/// Settles invoices with what a payment has left. An invoice that the caller does not see is unknown.
 ///
 /// # Errors
 /// 404; 409 `not_allocatable`; 422 naming the part that does not fit: `unknown_invoice`, `not_payable`,
@@ -23,9 +25,11 @@ pub async fn allocate(
     now: DateTime<Utc>,
     payment: Uuid,
     request: &AllocationRequest,
+    own_records_of: Owners<'_>,
 ) -> Result<Payment, Problem> {
     let ids: Vec<Uuid> = request.allocations.iter().map(|share| share.invoice_id).collect();
-    let invoices = lock(tx, &ids).await?;
+    let seen = visible_invoices(tx, &ids, own_records_of).await?;
+    let invoices = lock(tx, &seen).await?;
     let payment = lock_payments(tx, &[payment]).await?.pop().ok_or_else(Problem::not_found)?;
     if payment.kind != "payment" || payment.status != "succeeded" {
         return Err(Problem::conflict("not_allocatable", "Only money that has come in can be allocated."));

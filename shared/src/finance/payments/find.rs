@@ -7,11 +7,12 @@ use uuid::Uuid;
 
 use super::Payment;
 use crate::{
+    auth::Owners,
     db::{
         DbResult, TenantTx,
-        keyset::{push_any, push_page, push_range},
+        keyset::{push_any, push_page, push_range, total},
     },
-    finance::ledger::Tender,
+    finance::{ledger::Tender, whose::push_visible_payments},
     http::{FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, SortField, SortKind},
 };
 
@@ -81,36 +82,47 @@ pub async fn find_payment(tx: &mut TenantTx, id: Uuid) -> DbResult<Option<Paymen
     Ok(payment)
 }
 
-/// One page of payments and refunds.
+/// One page of the payments and refunds that the caller sees.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn list_payments(tx: &mut TenantTx, query: &ListQuery<PaymentFilter>) -> DbResult<Page<Payment>> {
-    let mut select = QueryBuilder::new(
-        "select p.id, p.kind, p.status, p.lead_id, p.invoice_id, p.refund_of_id, p.sale_id, p.shift_id, p.tender, p.amount,
+pub async fn list_payments(
+    tx: &mut TenantTx,
+    query: &ListQuery<PaymentFilter>,
+    own_records_of: Owners<'_>,
+) -> DbResult<Page<Payment>> {
+    let tenant = tx.tenant();
+    let filtered = |head: &str| {
+        let mut select = QueryBuilder::new(head);
+        select.push("select p.id, p.kind, p.status, p.lead_id, p.invoice_id, p.refund_of_id, p.sale_id, p.shift_id, p.tender, p.amount,
                 p.currency::text as currency, p.applied_amount as applied, p.refunded_amount as refunded,
                 case when p.kind = 'payment' and p.status = 'succeeded' then p.unapplied_amount else 0 end as unapplied,
                 p.reference, p.reason, p.provider, p.provider_ref, p.received_at, p.created_at, p.version
-           from payments p where p.tenant_id = ",
-    );
-    select.push_bind(tx.tenant());
-    push_any(&mut select, "p.kind", &query.filter.kind);
-    push_any(&mut select, "p.status", &query.filter.status);
-    push_any(&mut select, "p.tender", &query.filter.tender);
-    push_any(&mut select, "p.lead_id", &query.filter.lead_id);
-    push_any(&mut select, "p.invoice_id", &query.filter.invoice_id);
-    push_any(&mut select, "p.shift_id", &query.filter.shift_id);
-    push_range(&mut select, "p.received_at", (query.filter.from, query.filter.to));
-    if let Some(wanted) = query.filter.unapplied {
+           from payments p where p.tenant_id = ");
+        select.push_bind(tenant);
+        push_any(&mut select, "p.kind", &query.filter.kind);
+        push_any(&mut select, "p.status", &query.filter.status);
+        push_any(&mut select, "p.tender", &query.filter.tender);
+        push_any(&mut select, "p.lead_id", &query.filter.lead_id);
+        push_any(&mut select, "p.invoice_id", &query.filter.invoice_id);
+        push_any(&mut select, "p.shift_id", &query.filter.shift_id);
+        push_visible_payments(&mut select, own_records_of);
+        push_range(&mut select, "p.received_at", (query.filter.from, query.filter.to));
+        if let Some(wanted) = query.filter.unapplied {
+            select
+                .push(" and (p.kind = 'payment' and p.status = 'succeeded' and p.unapplied_amount > 0) = ")
+                .push_bind(wanted);
+        }
         select
-            .push(" and (p.kind = 'payment' and p.status = 'succeeded' and p.unapplied_amount > 0) = ")
-            .push_bind(wanted);
-    }
+    };
+    let mut select = filtered("");
     push_page(&mut select, "p", &query.page);
     let rows = select.build_query_as::<Payment>().fetch_all(tx.conn()).await?;
     let by_receipt = query.page.sort.word == "receivedAt";
-    Ok(query.page.page(rows, |row| Keyset {
+    let mut page = query.page.page(rows, |row| Keyset {
         value: KeysetValue::Time(if by_receipt { row.received_at } else { row.created_at }),
         id: row.id,
-    }))
+    });
+    page.total = total(tx, &query.page, filtered).await?;
+    Ok(page)
 }

@@ -16,7 +16,7 @@ mod store;
 pub use allocate::allocate;
 pub use find::{PaymentFilter, find_payment, list_payments};
 pub use model::{AllocationRequest, InvoicePayment, NewPayment, Payment, RefundRequest, Share};
-pub use receive::{emit_received, pay_invoice, receive};
+pub use receive::{emit_received, pay_invoice, receive, unknown_invoice};
 pub use reconcile::{PaymentNews, PaymentNewsKind, Reconciled, reconcile};
 pub(super) use refund::{RefundOrder, RefundPart, allocations_of, carry_out};
 pub use refund::{emit_refunded, refund};

@@ -67,9 +67,9 @@ pub async fn receive(
             received_at: new.received_at,
             reference: new.reference,
         };
-        let unknown = || Problem::invalid("/invoiceId", "unknown_invoice", "There is no such invoice.");
         let paying = pay_invoice(tx, now, invoice, paid, created_by).await;
-        return paying.map_err(|problem| if problem.code() == "not_found" { unknown() } else { problem });
+        return paying
+            .map_err(|problem| if problem.code() == "not_found" { unknown_invoice() } else { problem });
     }
     let currency = new.currency.map_or_else(|| tx.settings().currency.clone(), Currency::into_string);
     let mut incoming = Incoming::new(new.tender, new.amount.get(), &currency, new.received_at.unwrap_or(now));
@@ -114,6 +114,12 @@ pub(super) async fn take(
 pub async fn emit_received(tx: &mut TenantTx, now: DateTime<Utc>, payment: &Payment) -> DbResult<()> {
     let payload = serde_json::to_value(payment).unwrap_or_default();
     emit(tx, &[NewEvent::by_api(EventKind::PaymentReceived, now, payment.id, payment.lead_id, payload)]).await
+}
+
+/// 422: a payment names an invoice that is not there, or that the caller does not see.
+#[must_use]
+pub fn unknown_invoice() -> Problem {
+    Problem::invalid("/invoiceId", "unknown_invoice", "There is no such invoice.")
 }
 
 fn require_currency(given: Option<&Currency>, wanted: &str) -> Result<(), Problem> {

@@ -52,7 +52,7 @@ pub struct Shift {
     pub ended_at: Option<DateTime<Utc>>,
     /// When it was counted and closed.
     pub closed_at: Option<DateTime<Utc>>,
-    /// Raised by every change; the `ETag`.
+    /// Raised by every change.
     pub version: i64,
 }
 

@@ -7,10 +7,12 @@ use uuid::Uuid;
 
 use super::Sale;
 use crate::{
+    auth::Owners,
     db::{
         DbResult, TenantTx,
-        keyset::{push_any, push_page, push_range},
+        keyset::{push_any, push_page, push_range, total},
     },
+    finance::whose::push_visible_sales,
     http::{FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, SortField, SortKind},
 };
 
@@ -49,26 +51,37 @@ impl FromQuery for SaleFilter {
     }
 }
 
-/// One page of sales and returns.
+/// One page of the sales and returns that the caller sees.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn list_sales(tx: &mut TenantTx, query: &ListQuery<SaleFilter>) -> DbResult<Page<Sale>> {
-    let mut select = QueryBuilder::new(
-        "select s.id, s.kind, s.status, s.shift_id, s.client_sale_id, s.return_of_id, s.invoice_id, s.lead_id,
+pub async fn list_sales(
+    tx: &mut TenantTx,
+    query: &ListQuery<SaleFilter>,
+    own_records_of: Owners<'_>,
+) -> DbResult<Page<Sale>> {
+    let tenant = tx.tenant();
+    let filtered = |head: &str| {
+        let mut select = QueryBuilder::new(head);
+        select.push("select s.id, s.kind, s.status, s.shift_id, s.client_sale_id, s.return_of_id, s.invoice_id, s.lead_id,
                 s.currency::text as currency, s.total, s.tip, s.change_given as change, s.tenders, s.sold_by, s.sold_at,
                 receipt_shape(s) as receipt
-           from pos_sales s where s.tenant_id = ",
-    );
-    select.push_bind(tx.tenant());
-    push_any(&mut select, "s.kind", &query.filter.kind);
-    push_any(&mut select, "s.status", &query.filter.status);
-    push_any(&mut select, "s.shift_id", &query.filter.shift_id);
-    push_any(&mut select, "s.lead_id", &query.filter.lead_id);
-    push_range(&mut select, "s.sold_at", (query.filter.from, query.filter.to));
+           from pos_sales s where s.tenant_id = ");
+        select.push_bind(tenant);
+        push_any(&mut select, "s.kind", &query.filter.kind);
+        push_any(&mut select, "s.status", &query.filter.status);
+        push_any(&mut select, "s.shift_id", &query.filter.shift_id);
+        push_any(&mut select, "s.lead_id", &query.filter.lead_id);
+        push_visible_sales(&mut select, own_records_of);
+        push_range(&mut select, "s.sold_at", (query.filter.from, query.filter.to));
+        select
+    };
+    let mut select = filtered("");
     push_page(&mut select, "s", &query.page);
     let rows = select.build_query_as::<Sale>().fetch_all(tx.conn()).await?;
-    Ok(query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.sold_at), id: row.id }))
+    let mut page = query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.sold_at), id: row.id });
+    page.total = total(tx, &query.page, filtered).await?;
+    Ok(page)
 }
 
 /// One sale or return, by its id or by the till's own name for it.

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     CloseShift, Movement, NewMovement, NewShift, ShiftDetail, find_shift, model::MovementKind,
-    shift_find::total,
+    shift_find::add_up,
 };
 use crate::{
     db::{DbError, DbResult, OnConstraint, TenantTx},
@@ -182,7 +182,7 @@ pub async fn close_shift(
     if shift.status == "closed" {
         return Err(Problem::conflict("shift_closed", "The shift is closed for good."));
     }
-    let report = total(tx, id).await?;
+    let report = add_up(tx, id).await?;
     let counted = count.counted_cash.get();
     sqlx::query!(
         "update pos_shifts

@@ -10,7 +10,7 @@ use super::{Movement, Shift, ShiftDetail};
 use crate::{
     db::{
         DbResult, TenantTx,
-        keyset::{push_any, push_page, push_range},
+        keyset::{push_any, push_page, push_range, total},
     },
     http::{FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, SortField, SortKind},
 };
@@ -45,18 +45,25 @@ impl FromQuery for ShiftFilter {
 /// # Errors
 /// When the database refuses.
 pub async fn list_shifts(tx: &mut TenantTx, query: &ListQuery<ShiftFilter>) -> DbResult<Page<Shift>> {
-    let mut select = QueryBuilder::new(
-        "select s.id, s.register_key, s.status, s.currency::text as currency, s.open_float, s.expected_cash, s.counted_cash,
+    let tenant = tx.tenant();
+    let filtered = |head: &str| {
+        let mut select = QueryBuilder::new(head);
+        select.push("select s.id, s.register_key, s.status, s.currency::text as currency, s.open_float, s.expected_cash, s.counted_cash,
                 s.over_short, s.z_report, s.opened_by, s.closed_by, s.opened_at, s.ended_at, s.closed_at, s.version
-           from pos_shifts s where s.tenant_id = ",
-    );
-    select.push_bind(tx.tenant());
-    push_any(&mut select, "s.status", &query.filter.status);
-    push_any(&mut select, "s.register_key", &query.filter.register_key);
-    push_range(&mut select, "s.opened_at", (query.filter.from, query.filter.to));
+           from pos_shifts s where s.tenant_id = ");
+        select.push_bind(tenant);
+        push_any(&mut select, "s.status", &query.filter.status);
+        push_any(&mut select, "s.register_key", &query.filter.register_key);
+        push_range(&mut select, "s.opened_at", (query.filter.from, query.filter.to));
+        select
+    };
+    let mut select = filtered("");
     push_page(&mut select, "s", &query.page);
     let rows = select.build_query_as::<Shift>().fetch_all(tx.conn()).await?;
-    Ok(query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.opened_at), id: row.id }))
+    let mut page =
+        query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.opened_at), id: row.id });
+    page.total = total(tx, &query.page, filtered).await?;
+    Ok(page)
 }
 
 /// One shift with its movements; while it is not closed, with its totals as they are now.
@@ -76,7 +83,7 @@ pub async fn find_shift(tx: &mut TenantTx, id: Uuid) -> DbResult<Option<ShiftDet
     .await?;
     let Some(mut shift) = shift else { return Ok(None) };
     if shift.status != "closed" {
-        let report = total(tx, id).await?;
+        let report = add_up(tx, id).await?;
         shift.expected_cash = Some(report.expected);
         shift.z_report = Some(report.report);
     }
@@ -100,7 +107,7 @@ pub(super) struct ZReport {
 
 /// Adds a shift up: expected = float + cash sales − change − cash refunds + paid in − paid out. Payments by cash are
 /// recorded without the change that was given, so cash handed over is both together.
-pub(super) async fn total(tx: &mut TenantTx, shift: Uuid) -> DbResult<ZReport> {
+pub(super) async fn add_up(tx: &mut TenantTx, shift: Uuid) -> DbResult<ZReport> {
     let report = sqlx::query_as!(
         ZReport,
         r#"with money as (

@@ -78,8 +78,12 @@ fn part_summary(operation: &mut Value) {
         (Some(role), None | Some("none")) => format!("Least role: `{role}`."),
         (Some(role), Some(scope)) => format!("Least role: `{role}`. Scope of an API key: `{scope}`."),
     };
+    let whole = match operation["x-record-scope"].as_str() {
+        Some(records) => format!("A user needs the record scope `{records}`."),
+        None => String::new(),
+    };
     let known = operation["description"].as_str().unwrap_or_default();
-    let parts = [rest, known, &who].into_iter().filter(|part| !part.is_empty());
+    let parts = [rest, known, &who, &whole].into_iter().filter(|part| !part.is_empty());
     let description = parts.collect::<Vec<_>>().join("\n\n");
     operation["summary"] = json!(first);
     operation["description"] = json!(description);

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::{CustomField, store::query_fields, values};
 use crate::{
+    auth::Role,
     db::{DbResult, TenantTx},
     http::{FieldErrors, Problem},
     leads::{ConsentPurpose, ConsentState, Lead, NewConsent, NewLead},
@@ -127,10 +128,19 @@ impl Definitions {
         given.iter().find(|(key, value)| !value.is_null() && is_health(key)).map(|(key, _)| key.as_str())
     }
 
-    /// Hides all but the end of the masked fields.
-    pub fn mask(&self, lead: &mut Lead) {
+    /// The fields that a role sees only the end of: masked ones below manager; health data, addresses and numbers below staff.
+    pub fn hidden_from(&self, role: Role) -> impl Iterator<Item = &CustomField> {
+        self.0.iter().filter(move |field| {
+            let is_contact = matches!(field.kind.as_str(), "email" | "phone");
+            (field.masked && role < Role::Manager)
+                || ((field.is_health_data || is_contact) && role < Role::Staff)
+        })
+    }
+
+    /// Hides all but the end of what a role may not see.
+    pub fn mask(&self, lead: &mut Lead, role: Role) {
         let Some(shown) = lead.custom_fields.as_object_mut() else { return };
-        for field in self.0.iter().filter(|field| field.masked) {
+        for field in self.hidden_from(role) {
             if let Some(value) = shown.get_mut(&field.key) {
                 *value = masked(value).into();
             }

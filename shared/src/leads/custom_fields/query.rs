@@ -35,6 +35,12 @@ pub(in crate::leads) struct Probe {
 }
 
 impl FieldQuery {
+    /// The field's key.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// Takes all parameters of this form.
     pub fn take(params: &mut Params) -> Vec<Self> {
         let mut found = Vec::new();

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     db::{
         DbResult, TenantTx,
-        keyset::{push_any, push_page, push_range},
+        keyset::{push_any, push_page, push_range, total},
     },
     http::{
         Check, FieldErrors, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, SortField, SortKind,
@@ -151,23 +151,30 @@ pub async fn list(
     endpoint: Uuid,
     query: &ListQuery<DeliveryFilter>,
 ) -> DbResult<Page<Delivery>> {
-    let mut select = QueryBuilder::new(
-        "select d.id, d.endpoint_id, d.event_id, e.type as event_type, d.state as status, d.attempt,
+    let tenant = tx.tenant();
+    let filtered = |head: &str| {
+        let mut select = QueryBuilder::new(head);
+        select.push("select d.id, d.endpoint_id, d.event_id, e.type as event_type, d.state as status, d.attempt,
                 case when d.state = 'pending' then d.next_attempt_at end as next_attempt_at, d.response_status,
                 d.response_ms, d.response_excerpt,
                 case when d.error_code is not null
                      then jsonb_build_object('code', d.error_code, 'detail', d.error_detail) end as error,
                 d.history, d.delivered_at, d.created_at
            from webhook_deliveries d join events e on e.tenant_id = d.tenant_id and e.id = d.event_id
-          where d.tenant_id = ",
-    );
-    select.push_bind(tx.tenant()).push(" and d.endpoint_id = ").push_bind(endpoint);
-    push_any(&mut select, "d.state", &query.filter.status);
-    push_any(&mut select, "e.type", &query.filter.kind);
-    push_range(&mut select, "d.created_at", (query.filter.from, query.filter.to));
+          where d.tenant_id = ");
+        select.push_bind(tenant).push(" and d.endpoint_id = ").push_bind(endpoint);
+        push_any(&mut select, "d.state", &query.filter.status);
+        push_any(&mut select, "e.type", &query.filter.kind);
+        push_range(&mut select, "d.created_at", (query.filter.from, query.filter.to));
+        select
+    };
+    let mut select = filtered("");
     push_page(&mut select, "d", &query.page);
     let rows = select.build_query_as::<Delivery>().fetch_all(tx.conn()).await?;
-    Ok(query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id }))
+    let mut page =
+        query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id });
+    page.total = total(tx, &query.page, filtered).await?;
+    Ok(page)
 }
 
 /// Owes deliveries anew, from the first try on.

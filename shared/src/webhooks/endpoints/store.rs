@@ -10,7 +10,7 @@ use super::{EventPattern, SignedWith};
 use crate::{
     db::{
         DbResult, TenantTx,
-        keyset::{push_any, push_page},
+        keyset::{push_any, push_page, total},
     },
     http::{
         Check, FieldErrors, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, Patch, SortField,
@@ -212,17 +212,24 @@ pub async fn insert(tx: &mut TenantTx, new: &NewEndpoint, sealed: &[u8]) -> DbRe
 /// # Errors
 /// When the database refuses.
 pub async fn list(tx: &mut TenantTx, query: &ListQuery<EndpointFilter>) -> DbResult<Page<Endpoint>> {
-    let mut select = QueryBuilder::new(
-        "select w.id, w.url, w.description, w.events, w.status, w.disabled_reason, w.failing_since,
+    let tenant = tx.tenant();
+    let filtered = |head: &str| {
+        let mut select = QueryBuilder::new(head);
+        select.push("select w.id, w.url, w.description, w.events, w.status, w.disabled_reason, w.failing_since,
                 case when w.previous_expires_at > now() then w.previous_expires_at end as previous_secret_until,
                 w.created_at, w.updated_at, w.version
-           from webhook_endpoints w where w.tenant_id = ",
-    );
-    select.push_bind(tx.tenant());
-    push_any(&mut select, "w.status", &query.filter.status);
+           from webhook_endpoints w where w.tenant_id = ");
+        select.push_bind(tenant);
+        push_any(&mut select, "w.status", &query.filter.status);
+        select
+    };
+    let mut select = filtered("");
     push_page(&mut select, "w", &query.page);
     let rows = select.build_query_as::<Endpoint>().fetch_all(tx.conn()).await?;
-    Ok(query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id }))
+    let mut page =
+        query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id });
+    page.total = total(tx, &query.page, filtered).await?;
+    Ok(page)
 }
 
 /// The endpoint.

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     db::{
         DbResult, TenantTx,
-        keyset::{push_any, push_page, push_range},
+        keyset::{push_any, push_page, push_range, total},
     },
     http::{FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, SortField, SortKind},
     ids::new_id,
@@ -100,21 +100,30 @@ impl FromQuery for ReceiptFilter {
 /// # Errors
 /// When the database refuses.
 pub async fn list(tx: &mut TenantTx, query: &ListQuery<ReceiptFilter>) -> DbResult<Page<Receipt>> {
-    let mut select = QueryBuilder::new(
-        "select r.id, r.provider, r.source_id, r.provider_event_id, r.status, r.attempts,
+    let tenant = tx.tenant();
+    let filtered = |head: &str| {
+        let mut select = QueryBuilder::new(head);
+        select.push(
+            "select r.id, r.provider, r.source_id, r.provider_event_id, r.status, r.attempts,
                 case when r.error_code is not null
                      then jsonb_build_object('code', r.error_code, 'detail', r.error_detail) end as error,
                 r.received_at, r.processed_at, r.replay_of_id, r.canonical
            from webhook_receipts r where r.tenant_id = ",
-    );
-    select.push_bind(tx.tenant());
-    push_any(&mut select, "r.status", &query.filter.status);
-    push_any(&mut select, "r.provider", &query.filter.provider);
-    push_any(&mut select, "r.source_id", &query.filter.source_id);
-    push_range(&mut select, "r.received_at", (query.filter.from, query.filter.to));
+        );
+        select.push_bind(tenant);
+        push_any(&mut select, "r.status", &query.filter.status);
+        push_any(&mut select, "r.provider", &query.filter.provider);
+        push_any(&mut select, "r.source_id", &query.filter.source_id);
+        push_range(&mut select, "r.received_at", (query.filter.from, query.filter.to));
+        select
+    };
+    let mut select = filtered("");
     push_page(&mut select, "r", &query.page);
     let rows = select.build_query_as::<Receipt>().fetch_all(tx.conn()).await?;
-    Ok(query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.received_at), id: row.id }))
+    let mut page =
+        query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.received_at), id: row.id });
+    page.total = total(tx, &query.page, filtered).await?;
+    Ok(page)
 }
 
 /// The receipt with its bytes.

@@ -12,7 +12,7 @@ use crate::{
     crypto::OpaqueToken,
     db::{
         DbResult, TenantTx,
-        keyset::{push_any, push_page},
+        keyset::{push_any, push_page, total},
     },
     http::{
         Check, FieldErrors, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, Patch, SortField,
@@ -216,20 +216,27 @@ pub async fn insert(
 /// # Errors
 /// When the database refuses.
 pub async fn list(tx: &mut TenantTx, query: &ListQuery<SourceFilter>) -> DbResult<Page<Source>> {
-    let mut select = QueryBuilder::new(
-        "select s.id, s.provider, s.name, s.status, s.token_prefix, s.settings,
+    let tenant = tx.tenant();
+    let filtered = |head: &str| {
+        let mut select = QueryBuilder::new(head);
+        select.push("select s.id, s.provider, s.name, s.status, s.token_prefix, s.settings,
                 case when s.previous_expires_at > now() then s.previous_expires_at end as previous_secret_until,
                 (select max(r.received_at) from webhook_receipts r
                   where r.tenant_id = s.tenant_id and r.source_id = s.id) as last_received_at,
                 s.created_at, s.updated_at, s.version
-           from webhook_sources s where s.tenant_id = ",
-    );
-    select.push_bind(tx.tenant());
-    push_any(&mut select, "s.provider", &query.filter.provider);
-    push_any(&mut select, "s.status", &query.filter.status);
+           from webhook_sources s where s.tenant_id = ");
+        select.push_bind(tenant);
+        push_any(&mut select, "s.provider", &query.filter.provider);
+        push_any(&mut select, "s.status", &query.filter.status);
+        select
+    };
+    let mut select = filtered("");
     push_page(&mut select, "s", &query.page);
     let rows = select.build_query_as::<Source>().fetch_all(tx.conn()).await?;
-    Ok(query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id }))
+    let mut page =
+        query.page.page(rows, |row| Keyset { value: KeysetValue::Time(row.created_at), id: row.id });
+    page.total = total(tx, &query.page, filtered).await?;
+    Ok(page)
 }
 
 /// The source.

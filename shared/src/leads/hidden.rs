@@ -1,0 +1,102 @@
+//! What of a lead a caller sees only hints of, and may therefore neither compare nor overwrite.
+//!
+//! A filter that says for how many people the number begins with +4917 tells the number in twelve questions; and whoever
+//! writes a field back as it was shown would put the hint in place of the value.
+
+use http::StatusCode;
+
+use super::{Definitions, FieldQuery};
+use crate::{
+    auth::Role,
+    conditions::{Condition, lead_fields},
+    db::{DbResult, TenantTx},
+    http::{Actor, Problem},
+};
+
+/// The fields that are hidden from a caller.
+#[derive(Clone, Debug, Default)]
+pub struct Hidden {
+    /// Whether e-mail address and telephone number are.
+    contacts: bool,
+    /// Keys of custom fields.
+    keys: Vec<String>,
+}
+
+impl Hidden {
+    /// What is hidden from a caller. From managers and keys nothing is.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn from(tx: &mut TenantTx, actor: &Actor) -> DbResult<Self> {
+        match actor {
+            Actor::User { role, .. } if *role < Role::Manager => {
+                let definitions = Definitions::load(tx).await?;
+                Ok(Self::of(&definitions, actor))
+            }
+            Actor::User { .. } | Actor::Key { .. } => Ok(Self::default()),
+        }
+    }
+
+    /// The same where the definitions are at hand.
+    #[must_use]
+    pub fn of(definitions: &Definitions, actor: &Actor) -> Self {
+        let keys = match actor {
+            Actor::User { role, .. } => {
+                definitions.hidden_from(*role).map(|field| field.key.clone()).collect()
+            }
+            Actor::Key { .. } => Vec::new(),
+        };
+        Self { contacts: !actor.sees_contacts(), keys }
+    }
+
+    /// Whether any custom field is hidden.
+    #[must_use]
+    pub const fn has_keys(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
+    fn hides(&self, field: &str) -> bool {
+        match field.strip_prefix("customFields.") {
+            Some(path) => {
+                let key = path.split('.').next().unwrap_or(path);
+                self.keys.iter().any(|hidden| hidden == key)
+            }
+            None => self.contacts && matches!(field, "email" | "phone"),
+        }
+    }
+
+    /// Refuses a tree that compares a hidden field.
+    ///
+    /// # Errors
+    /// 403 `field_masked` naming the field.
+    pub fn check_condition(&self, condition: &Condition, pointer: &str) -> Result<(), Problem> {
+        match lead_fields(condition).into_iter().find(|(_, field)| self.hides(field)) {
+            Some((below, field)) => Err(field_masked(&field).with("pointer", format!("{pointer}{below}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses filters by a hidden field.
+    ///
+    /// # Errors
+    /// 403 `field_masked` naming the field.
+    pub fn check_filters(&self, filters: &[FieldQuery]) -> Result<(), Problem> {
+        self.check_keys(filters.iter().map(FieldQuery::key))
+    }
+
+    /// Refuses to write hidden custom fields.
+    ///
+    /// # Errors
+    /// 403 `field_masked` naming the field.
+    pub fn check_keys<'k>(&self, keys: impl IntoIterator<Item = &'k str>) -> Result<(), Problem> {
+        let hidden = keys.into_iter().find(|key| self.keys.iter().any(|hidden| hidden == key));
+        hidden.map_or(Ok(()), |key| Err(field_masked(&format!("customFields.{key}"))))
+    }
+}
+
+/// 403: the caller sees only a hint of the field.
+#[must_use]
+pub fn field_masked(field: &str) -> Problem {
+    let detail = format!("You see only a hint of `{field}`: it cannot be compared or written by you.");
+    Problem::new(StatusCode::FORBIDDEN, "field_masked", detail).with("field", field)
+}
