@@ -5,6 +5,7 @@
 pub mod accounts;
 pub mod analytics;
 pub mod app;
+pub mod assignment;
 pub mod audit;
 pub mod auth;
 pub mod automations;
@@ -35,6 +36,7 @@ pub mod privacy;
 pub mod private;
 pub mod providers;
 pub mod queue;
+pub mod scoring;
 pub mod segments;
 pub mod sweep;
 pub mod templates;

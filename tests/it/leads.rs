@@ -1,17 +1,22 @@
 //! Leads: found by whoever they are, changed by one at a time, never twice.
 
+mod assignment;
 mod bin;
 mod changes;
 mod custom_fields;
 mod feeds;
+mod history;
 mod lists;
 mod masking;
 mod merges;
+mod past;
 mod pipelines;
 mod plans;
 mod privacy;
 mod scopes;
+mod scores;
 mod segments;
+mod touches;
 mod upserts;
 
 use serde_json::{Value, json};
@@ -79,7 +84,7 @@ async fn what_is_wrong_with_an_input_is_named() {
         ("stats=new", "?stats", "unknown_parameter"),
         ("from=yesterday", "?from", "invalid_time"),
         ("ownerId=me", "?ownerId", "invalid_id"),
-        ("sort=score", "?sort", "unknown_value"),
+        ("sort=phone", "?sort", "unknown_value"),
         ("search=a%00b", "?search", "invalid_text"),
     ] {
         tenant.get(&format!("/api/leads?{query}")).await.expect_invalid(name, code);

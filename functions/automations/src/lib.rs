@@ -1,9 +1,13 @@
-//! Automations: the surface on which they are written, published, started and watched.
+//! Automations: the surface on which they are written, published, started and watched, and on which is said what else happens by itself: who
+//! gets a new lead, and what makes its score.
 
+mod availability;
 mod definitions;
 mod execute;
 mod life;
+mod policies;
 mod runs;
+mod scoring;
 
 use shared::http::Api;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -31,4 +35,12 @@ pub fn api() -> Api {
         .routes(routes!(execute::execute_automation))
         .routes(routes!(runs::list_runs_of_automation))
         .routes(routes!(runs::get_stats))
+        .routes(routes!(policies::list_assignment_policies, policies::create_assignment_policy))
+        .routes(routes!(
+            policies::get_assignment_policy,
+            policies::update_assignment_policy,
+            policies::delete_assignment_policy
+        ))
+        .routes(routes!(availability::get_availability, availability::set_availability))
+        .routes(routes!(scoring::get_scoring, scoring::set_scoring))
 }

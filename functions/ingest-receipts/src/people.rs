@@ -1,5 +1,7 @@
 //! People who left their details, wrote or paid: one lead each, however often and however spelled.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json, to_value};
 use shared::{
     events::EventKind,
@@ -166,11 +168,16 @@ impl Ingest<'_> {
 
     /// Where this visit came from, for the lead's first and last touch.
     fn touch(&self, canonical: &Canonical, captured: &LeadCaptured) -> Map<String, Value> {
+        // Networks name their clicks gclid, fbclid, msclkid …; the campaign is something else.
+        let is_click = |name: &String| name.ends_with("clid") || name.ends_with("clkid");
+        let (clicks, utm): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            captured.utm.iter().partition(|(name, _)| is_click(name));
         let given = [
             ("at", json!(canonical.occurred_at)),
             ("source", json!(captured.source)),
             ("provider", json!(self.receipt.provider)),
-            ("utm", json!(captured.utm)),
+            ("utm", json!(utm)),
+            ("clickIds", json!(clicks)),
             ("ctaId", json!(captured.cta_id)),
             ("visitorId", json!(captured.visitor_id)),
         ];

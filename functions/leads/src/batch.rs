@@ -6,7 +6,7 @@ use serde_json::{Value, json, to_value};
 use shared::{
     auth::WriteLeads,
     db::OnConstraint,
-    events::{EventKind, NewEvent, emit},
+    events::{EventKind, NewEvent, emit, emit_newcomers},
     http::{
         ApiResult, Check, Created, Cx, FieldErrors, IfMatch, MultiStatus, Problem, ProblemBody, RequestId,
         Valid, Versioned, parse_value,
@@ -134,7 +134,7 @@ pub(crate) async fn upsert_lead(mut cx: Cx<WriteLeads>, Valid(mut new): Valid<Ne
         definitions.read(std::mem::take(&mut new.custom_fields), &cx.tx.settings().country)?;
     let (consents, custom) = (new.consents.clone(), new.custom_fields.clone());
     let actor = (cx.actor.kind(), Some(cx.actor.id()));
-    let (lead, upserted) = leads::upsert(&mut cx.tx, now, new, &identities, actor, Known::Overwrite)
+    let (mut lead, upserted) = leads::upsert(&mut cx.tx, now, new, &identities, actor, Known::Overwrite)
         .await
         .on_constraint("leads_owner_id_fkey", unknown_owner)?;
     match upserted {
@@ -143,7 +143,9 @@ pub(crate) async fn upsert_lead(mut cx: Cx<WriteLeads>, Valid(mut new): Valid<Ne
             custom_fields::require_consent(&mut cx, &definitions, lead.id, &custom).await?;
             let payload = to_value(&lead).map_err(|_| Problem::internal())?;
             let event = NewEvent::by_api(EventKind::LeadCreated, now, lead.id, Some(lead.id), payload);
-            emit(&mut cx.tx, &[event]).await?;
+            if let Some(assigned) = emit_newcomers(&mut cx.tx, &[event]).await?.pop() {
+                lead = assigned;
+            }
             let created = Created { location: format!("/api/leads/{}", lead.id), body: &lead };
             cx.commit(Versioned { version: lead.version, answer: created }).await
         }

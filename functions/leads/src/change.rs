@@ -3,6 +3,7 @@
 use axum::Json;
 use serde::Deserialize;
 use shared::{
+    assignment::{self, Assigned},
     auth::{ManageLeads, Permission, WriteLeads},
     db::OnConstraint,
     events::{EventKind, NewEvent, emit},
@@ -56,37 +57,6 @@ pub(crate) async fn restore_lead(mut cx: Cx<ManageLeads>, PathId(id): PathId) ->
     }
     let restored = restored?.ok_or_else(Problem::not_found)?;
     finish(cx, restored, &IfMatch::default()).await
-}
-
-/// Who takes a lead over.
-#[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Assignment {
-    /// The colleague; null leaves the lead to nobody.
-    #[serde(default)]
-    #[schema(value_type = Option<Uuid>)]
-    owner_id: Patch<Uuid>,
-}
-
-impl Check for Assignment {
-    fn check(&self, errors: &mut FieldErrors) {
-        if !self.owner_id.is_mentioned() {
-            errors.add("/ownerId", "required", "Say who takes the lead over, or null.");
-        }
-    }
-}
-
-/// Puts a colleague in charge of a lead.
-#[utoipa::path(post, path = "/api/leads/{id}/assign", operation_id = "assign_lead", tag = "leads",
-    extensions(("x-role" = json!("staff"))), params(("id" = Uuid, Path)), request_body = Assignment,
-    responses((status = 200, body = Lead)))]
-pub(crate) async fn assign_lead(
-    cx: Cx<WriteLeads>,
-    PathId(id): PathId,
-    Valid(assignment): Valid<Assignment>,
-) -> ApiResult {
-    let patch = LeadPatch { owner_id: assignment.owner_id, ..LeadPatch::default() };
-    change(cx, id, patch, &IfMatch::default()).await
 }
 
 /// Where a lead goes.
@@ -168,11 +138,17 @@ pub(crate) async fn remove_tags(
     change(cx, id, patch, &if_match).await
 }
 
-async fn change<P: Permission>(
+async fn change<P: Permission>(cx: Cx<P>, id: Uuid, patch: LeadPatch, if_match: &IfMatch) -> ApiResult {
+    change_by(cx, id, patch, if_match, None).await
+}
+
+/// The same; a policy may stand behind the new colleague.
+pub(crate) async fn change_by<P: Permission>(
     mut cx: Cx<P>,
     id: Uuid,
     mut patch: LeadPatch,
     if_match: &IfMatch,
+    policy_id: Option<Uuid>,
 ) -> ApiResult {
     let country = cx.tx.settings().country.clone();
     if patch.custom_fields.is_mentioned() {
@@ -198,7 +174,7 @@ async fn change<P: Permission>(
             Problem::invalid("/stageId", "unknown_stage", "There is no such stage.")
         })?
         .ok_or_else(Problem::not_found)?;
-    finish(cx, updated, if_match).await
+    finish_by(cx, updated, if_match, policy_id).await
 }
 
 /// 409 when two requests changed the primary address or number at the same time.
@@ -207,13 +183,24 @@ pub(crate) fn concurrent_change() -> Problem {
 }
 
 /// Tells what changed and answers the lead, unless the change may not stand.
-pub(crate) async fn finish<P: Permission>(
+pub(crate) async fn finish<P: Permission>(cx: Cx<P>, updated: UpdatedLead, if_match: &IfMatch) -> ApiResult {
+    finish_by(cx, updated, if_match, None).await
+}
+
+async fn finish_by<P: Permission>(
     mut cx: Cx<P>,
     mut updated: UpdatedLead,
     if_match: &IfMatch,
+    policy_id: Option<Uuid>,
 ) -> ApiResult {
     updated.accept(if_match)?;
     let now = cx.now();
+    if let Some(previous) = updated.former_owner() {
+        let (lead_id, owner) = (updated.lead.id, updated.lead.owner_id);
+        let actor = (cx.actor.kind(), Some(cx.actor.id()));
+        let assigned = Assigned { lead_id, owner, previous, policy_id, absent: Vec::new(), actor };
+        assignment::note(&mut cx.tx, now, &[assigned]).await?;
+    }
     emit(&mut cx.tx, &updated.events(now)?).await?;
     custom_fields::mask(&mut cx, std::slice::from_mut(&mut updated.lead)).await?;
     cx.commit(Versioned { version: updated.lead.version, answer: Json(updated.lead) }).await

@@ -5,7 +5,7 @@ use serde_json::to_value;
 use shared::{
     auth::{Permission, ReadAdmin, ReadLeads, WriteLeads},
     db::{OnConstraint, TenantTx},
-    events::{EventKind, NewEvent, emit},
+    events::{EventKind, NewEvent, emit_newcomers},
     http::{Actor, ApiResult, Created, Cx, ListQuery, Page, Problem, QueryString, Valid, Versioned},
     leads::{self, Definitions, Hidden, IDENTITY_TAKEN, Identities, Lead, LeadFilter, NewLead},
 };
@@ -53,8 +53,10 @@ pub(crate) async fn create_lead(mut cx: Cx<WriteLeads>, Valid(mut new): Valid<Ne
         Problem::invalid("/ownerId", "unknown_user", "There is no such colleague.")
     })?;
     let payload = to_value(&lead).map_err(|_| Problem::internal())?;
-    emit(&mut cx.tx, &[NewEvent::by_api(EventKind::LeadCreated, now, lead.id, Some(lead.id), payload)])
-        .await?;
+    let event = NewEvent::by_api(EventKind::LeadCreated, now, lead.id, Some(lead.id), payload);
+    if let Some(assigned) = emit_newcomers(&mut cx.tx, &[event]).await?.pop() {
+        lead = assigned;
+    }
     custom_fields::mask(&mut cx, std::slice::from_mut(&mut lead)).await?;
     let created = Created { location: format!("/api/leads/{}", lead.id), body: &lead };
     cx.commit(Versioned { version: lead.version, answer: created }).await
@@ -84,11 +86,5 @@ pub(crate) async fn require_lead<P: Permission>(cx: &mut Cx<P>, id: uuid::Uuid) 
 
 /// Refuses who may not do what another surface's permission asks for.
 pub(crate) fn require<P: Permission>(actor: &Actor) -> ApiResult<()> {
-    match actor {
-        Actor::User { role, .. } if !role.allows(P::ROLE) => Err(Problem::role_required(P::ROLE)),
-        Actor::Key { scopes, .. } if !scopes.iter().any(|scope| scope.allows(P::SCOPE)) => {
-            Err(Problem::scope_required(P::SCOPE))
-        }
-        Actor::User { .. } | Actor::Key { .. } => Ok(()),
-    }
+    actor.require::<P>()
 }

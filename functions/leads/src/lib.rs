@@ -1,6 +1,7 @@
 //! Leads: the CRM's surface.
 
 mod activities;
+mod assignment;
 mod batch;
 mod change;
 mod consents;
@@ -11,6 +12,7 @@ mod leads;
 mod merge;
 mod pipelines;
 mod privacy;
+mod scoring;
 mod segments;
 
 use shared::http::Api;
@@ -28,7 +30,8 @@ pub fn api() -> Api {
         .routes(routes!(merge::unmerge_lead))
         .routes(routes!(detail::get_lead, change::update_lead, change::delete_lead))
         .routes(routes!(change::restore_lead))
-        .routes(routes!(change::assign_lead))
+        .routes(routes!(assignment::assign_lead))
+        .routes(routes!(scoring::get_lead_score))
         .routes(routes!(change::move_lead))
         .routes(routes!(change::add_tags, change::remove_tags))
         .routes(routes!(activities::list_timeline))

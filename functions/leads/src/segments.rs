@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use shared::{
     auth::{ManageLeads, ReadLeads},
-    conditions::{Condition, read_for_leads},
+    conditions::{Condition, read_asked},
     http::{
         Actor, ApiResult, Check, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem,
         QueryString, Valid, Versioned,
@@ -32,7 +32,7 @@ pub(crate) async fn list_segments(mut cx: Cx<ReadLeads>, query: QueryString) -> 
     extensions(("x-role" = json!("manager"))), request_body = NewSegment,
     responses((status = 201, body = Segment)))]
 pub(crate) async fn create_segment(mut cx: Cx<ManageLeads>, Valid(new): Valid<NewSegment>) -> ApiResult {
-    let condition = read_for_leads(&new.conditions, "/conditions")?;
+    let condition = read_asked(&mut cx, &new.conditions, "/conditions").await?;
     let now = cx.now();
     let made = segments::insert(&mut cx.tx, now, new.name.as_str(), new.kind, &condition).await?;
     segments::fill(&mut cx.tx, now, made.id, &condition).await?;
@@ -64,7 +64,10 @@ pub(crate) async fn update_segment(
 ) -> ApiResult {
     let found = segments::find(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
     seen.require(found.version)?;
-    let condition = patch.conditions.map(|tree| read_for_leads(&tree, "/conditions")).transpose()?;
+    let condition = match &patch.conditions {
+        Some(tree) => Some(read_asked(&mut cx, tree, "/conditions").await?),
+        None => None,
+    };
     let name = patch.name.as_ref().map(shared::values::Line::as_str);
     let now = cx.now();
     segments::update(&mut cx.tx, id, found.version, name, condition.as_ref())
@@ -105,7 +108,7 @@ impl Check for PreviewRequest {}
     extensions(("x-role" = json!("viewer")), ("x-scope" = json!("leads:read"))), request_body = PreviewRequest,
     responses((status = 200, body = Preview)))]
 pub(crate) async fn preview_segment(mut cx: Cx<ReadLeads>, Valid(asked): Valid<PreviewRequest>) -> ApiResult {
-    let condition = read_for_leads(&asked.conditions, "/conditions")?;
+    let condition = read_asked(&mut cx, &asked.conditions, "/conditions").await?;
     Hidden::from(&mut cx.tx, &cx.actor).await?.check_condition(&condition, "/conditions")?;
     let (now, own_records_of) = (cx.now(), cx.actor.own_records_of());
     let mut preview = segments::preview(&mut cx.tx, now, condition, own_records_of).await?;

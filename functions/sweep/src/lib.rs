@@ -3,6 +3,7 @@
 //! A hint that was lost, a worker that died, a wait that has come to its end: the rows say so themselves. The sweep lists what will be due
 //! within the next minute and a half, each tenant in its turn, and hints each row with the exact delay.
 
+mod scores;
 mod segments;
 
 use std::time::{Duration, Instant};
@@ -51,6 +52,8 @@ pub async fn tick(app: &App) -> WorkResult {
         }
     }
     reopen(app).await?;
+    // Segments may ask for scores, so these come first.
+    scores::score(app, began).await?;
     segments::ask(app, began).await
 }
 

@@ -43,7 +43,7 @@ pub use sessions::{
     Session, SessionFilter, find_session_account, list_sessions, revoke_all_sessions, revoke_family,
     revoke_session,
 };
-pub use settings::{Limits, Preferences, QuietHours, Rounding};
+pub use settings::{Limits, Preferences, QuietHours, Rounding, TimeOfDay};
 pub use signed_in::{Account, SignIn, jwks};
 pub use standing::{
     Standing, StandingError, StandingOrder, StandingReport, carry_out_standing_order, end_trial,

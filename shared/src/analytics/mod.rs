@@ -4,6 +4,9 @@
 //! statement that writes the event. No address and no cookie is kept; a visitor without an id of its own is a hash that
 //! changes with the day's salt. Crawlers are kept and marked, and left out of statistics.
 //!
+//! Of a person who is known, a click, a submission or a view that came by a campaign is a visit: it is the lead's `lastTouch`, and
+//! the `firstTouch` of one who has none. That alone tells nothing besides `cta.recorded`.
+//!
 //! `cta.recorded` is told for events whose person is known – the client named the lead, or the visitor id is one of its
 //! identities – and never for crawlers. Automations act on a person: an anonymous click would start a run that can do
 //! nothing, and a page view of everybody would flood the journal. Anonymous events are all in the list and the export.

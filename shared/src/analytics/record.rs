@@ -213,6 +213,26 @@ async fn insert(
                    o.referrer, o.utm, o.click_ids, o.variant, o.value, $18, $19
               from once o join fresh using (event_id)
             returning id
+        ), visits as (
+            -- Whoever clicks, or comes by a campaign, has come again. A page that is merely seen is part of a visit.
+            select v.person, max(v.occurred_at) as at, (array_agg(v.touch order by v.occurred_at, v.place))[1] as first,
+                   (array_agg(v.touch order by v.occurred_at desc, v.place desc))[1] as last
+              from (select o.person, o.occurred_at, o.place, jsonb_strip_nulls(jsonb_build_object(
+                               'at', to_char(o.occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), 'source', o.utm ->> 'source',
+                               'utm', nullif(o.utm, '{}'), 'clickIds', nullif(o.click_ids, '{}'), 'surface', o.surface, 'ctaId', o.cta_id,
+                               'page', o.page, 'referrer', o.referrer, 'visitorId', o.visitor_id)) as touch
+                      from once o join fresh using (event_id)
+                     where o.person is not null and not $19 and (o.kind <> 'view' or o.utm <> '{}' or o.click_ids <> '{}')) v
+             group by v.person
+        ), held as materialized (
+            select l.id from leads l where l.tenant_id = $1 and l.id in (select v.person from visits v) and l.erased_at is null
+             order by l.id for no key update
+        ), touched as (
+            update leads l
+               set first_touch = coalesce(l.first_touch, v.first),
+                   last_touch = case when v.at < condition_instant(l.last_touch -> 'at') then l.last_touch else v.last end
+              from visits v join held h on h.id = v.person
+             where l.tenant_id = $1 and l.id = v.person
         )
         select p.id as "id!", p.person as "lead_id?", p.unknown as "unknown!", c.id is not null as "fresh!"
           from placed p left join counted c on c.id = p.id

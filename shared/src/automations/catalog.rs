@@ -8,7 +8,10 @@ use super::{
     action::Action,
     graph::{MANUAL, SCHEDULE},
 };
-use crate::events::EventKind;
+use crate::{
+    conditions::{HistoryField, history_fields},
+    events::EventKind,
+};
 
 /// Everything that a definition may name.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -17,6 +20,8 @@ pub struct Catalog {
     pub triggers: Vec<TriggerEntry>,
     /// What a step can do.
     pub actions: Vec<ActionEntry>,
+    /// What conditions can ask about what a person did, besides the fields of the lead, `event.…` and `vars.…`.
+    pub conditions: Vec<HistoryField>,
 }
 
 /// A type of trigger.
@@ -75,7 +80,11 @@ pub fn catalog() -> Catalog {
         description,
         config_schema: serde_json::to_value(schema).unwrap_or_default(),
     });
-    Catalog { triggers: events.chain([schedule, manual]).collect(), actions: actions.collect() }
+    Catalog {
+        triggers: events.chain([schedule, manual]).collect(),
+        actions: actions.collect(),
+        conditions: history_fields(),
+    }
 }
 
 /// The title is made of the word: `lead.tagAdded` → `Lead tag added`.

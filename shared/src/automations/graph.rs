@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::{
     action::Action,
+    references::condition_problems,
     schedule::Schedule,
     span::Span,
     steps::{Day, LocalTime},
@@ -315,7 +316,7 @@ fn read_condition(
 ) -> Option<Condition> {
     match serde_json::from_value::<Condition>(value?.clone()) {
         Ok(condition) => {
-            problems.extend(validate::condition_problems(&condition, pointer, None));
+            problems.extend(condition_problems(&condition, pointer, None));
             Some(condition)
         }
         Err(_) => {

@@ -1,9 +1,12 @@
-//! The rows that steps name: templates, stages, colleagues. A definition that names none that exist would fail with its first run.
+//! The conditions of a graph, and the rows that its steps and conditions name: templates, stages, colleagues, items. A definition that names none that exist would fail with its first run.
 
 use uuid::Uuid;
 
 use super::{action::Action, graph::Graph, validate::GraphProblem};
-use crate::db::{DbResult, TenantTx};
+use crate::{
+    conditions::{Condition, unknown_names},
+    db::{DbResult, TenantTx},
+};
 
 struct Reference<'a> {
     kind: &'static str,
@@ -13,14 +16,40 @@ struct Reference<'a> {
     step: &'a str,
 }
 
+impl Graph {
+    /// Every condition of a run: the goal and those of the branches.
+    pub(super) fn conditions(&self) -> impl Iterator<Item = &Condition> {
+        let branches = self.steps.iter().filter_map(|step| match &step.action {
+            Action::Branch(branch) => Some(&branch.conditions),
+            _ => None,
+        });
+        self.goal.iter().chain(branches)
+    }
+}
+
+/// The problems of a condition, placed below a pointer.
+pub(super) fn condition_problems(
+    condition: &Condition,
+    pointer: &str,
+    step: Option<&str>,
+) -> Vec<GraphProblem> {
+    let found = condition.problems().into_iter();
+    let place = |(below, code, detail): (String, &'static str, &'static str)| GraphProblem {
+        step_id: step.map(str::to_owned),
+        ..GraphProblem::at(format!("{pointer}{below}"), code, detail)
+    };
+    found.map(place).collect()
+}
+
 /// One problem for each row that a step names and that is not there.
 ///
 /// # Errors
 /// When the database refuses.
 pub async fn missing_references(tx: &mut TenantTx, graph: &Graph) -> DbResult<Vec<GraphProblem>> {
+    let mut missing = unknown_in_conditions(tx, graph).await?;
     let references = collect(graph);
     if references.is_empty() {
-        return Ok(Vec::new());
+        return Ok(missing);
     }
     let kinds: Vec<&str> = references.iter().map(|reference| reference.kind).collect();
     let ids: Vec<Uuid> = references.iter().map(|reference| reference.id).collect();
@@ -28,6 +57,7 @@ pub async fn missing_references(tx: &mut TenantTx, graph: &Graph) -> DbResult<Ve
         r#"select case r.kind
                       when 'template' then exists (select from templates t where t.tenant_id = $1 and t.id = r.id and t.archived_at is null)
                       when 'stage' then exists (select from pipeline_stages s where s.tenant_id = $1 and s.id = r.id)
+                      when 'policy' then exists (select from assignment_policies p where p.tenant_id = $1 and p.id = r.id)
                       else exists (select from users u where u.tenant_id = $1 and u.id = r.id)
                   end as "known!"
              from unnest($2::text[], $3::uuid[]) with ordinality as r (kind, id, place) order by r.place"#,
@@ -37,18 +67,41 @@ pub async fn missing_references(tx: &mut TenantTx, graph: &Graph) -> DbResult<Ve
     )
     .fetch_all(tx.conn())
     .await?;
-    let missing = references
-        .into_iter()
-        .zip(known)
-        .filter(|(_, known)| !known)
-        .map(|(reference, _)| problem(&reference));
-    Ok(missing.collect())
+    let unknown = references.into_iter().zip(known).filter(|(_, known)| !known);
+    missing.extend(unknown.map(|(reference, _)| problem(&reference)));
+    Ok(missing)
+}
+
+/// What the conditions name.
+async fn unknown_in_conditions(tx: &mut TenantTx, graph: &Graph) -> DbResult<Vec<GraphProblem>> {
+    let mut places: Vec<(String, Option<&str>)> = Vec::new();
+    let mut conditions: Vec<&Condition> = Vec::new();
+    for (pointer, condition) in [("/trigger/filter", &graph.trigger.filter), ("/goal", &graph.goal)] {
+        places.extend(condition.iter().map(|_| (pointer.to_owned(), None)));
+        conditions.extend(condition);
+    }
+    for (place, step) in graph.steps.iter().enumerate() {
+        if let Action::Branch(branch) = &step.action {
+            places.push((format!("/steps/{place}/conditions"), Some(&step.id)));
+            conditions.push(&branch.conditions);
+        }
+    }
+    let unknown = unknown_names(tx, &conditions).await?;
+    let problems = places.into_iter().zip(unknown).flat_map(|((pointer, step), unknown)| {
+        let place = move |(below, code, detail): (String, &'static str, &'static str)| GraphProblem {
+            step_id: step.map(str::to_owned),
+            ..GraphProblem::at(format!("{pointer}{below}"), code, detail)
+        };
+        unknown.into_iter().map(place)
+    });
+    Ok(problems.collect())
 }
 
 fn problem(reference: &Reference<'_>) -> GraphProblem {
     let (code, detail) = match reference.kind {
         "template" => ("unknown_template", "There is no such template."),
         "stage" => ("unknown_stage", "There is no such stage."),
+        "policy" => ("unknown_policy", "There is no such policy."),
         _ => ("unknown_user", "There is no such colleague."),
     };
     let pointer = format!("/steps/{}/{}", reference.place, reference.field);
@@ -66,6 +119,7 @@ fn collect(graph: &Graph) -> Vec<Reference<'_>> {
             Action::MoveStage(stage) => add("stage", "stageId", Some(stage.stage_id)),
             Action::AssignOwner(assign) => {
                 add("user", "userId", assign.user_id);
+                add("policy", "policyId", assign.policy_id);
                 assign.round_robin.iter().for_each(|id| add("user", "roundRobin", Some(*id)));
             }
             Action::CreateActivity(activity) => add("user", "assigneeId", activity.assignee_id),

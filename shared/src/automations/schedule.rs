@@ -17,7 +17,7 @@ use super::{
     steps::{Day, LocalTime},
 };
 use crate::{
-    conditions::{Condition, Facts},
+    conditions::{Condition, Facts, History},
     db::{DbResult, TenantTx},
     queue::{Hint, HintKind},
 };
@@ -97,9 +97,11 @@ pub async fn tick(tx: &mut TenantTx, automation: Uuid) -> DbResult<bool> {
         Some(filter) => {
             let people = portion(tx, slot.cursor_lead_id).await?;
             rest = people.get(usize::try_from(PORTION - 1).unwrap_or_default()).map(|(id, _)| *id);
-            let chosen = people.into_iter().filter(|(_, facts)| {
+            let ids: Vec<Uuid> = people.iter().map(|(id, _)| *id).collect();
+            let history = History::ask(tx, slot.now, &ids, [filter]).await?;
+            let chosen = people.into_iter().filter(|(id, facts)| {
                 let roots = json!({"lead": facts, "event": {}, "vars": {}});
-                filter.holds(&Facts { roots: &roots, now: slot.now })
+                filter.holds(&Facts { roots: &roots, now: slot.now, past: &history.of(*id) })
             });
             chosen.map(|(id, _)| Some(id)).collect()
         }

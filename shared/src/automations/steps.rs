@@ -75,9 +75,12 @@ pub struct AssignOwner {
     /// The colleague.
     #[serde(default)]
     pub user_id: Option<Uuid>,
-    /// Colleagues who take turns.
+    /// Colleagues who take turns; who is off duty is left out.
     #[serde(default)]
     pub round_robin: Vec<Uuid>,
+    /// The policy whose turn it is.
+    #[serde(default)]
+    pub policy_id: Option<Uuid>,
 }
 
 /// `createActivity`

@@ -1,11 +1,12 @@
 //! Triggers with a filter: the events are told, and now the conditions are asked.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
     clock,
-    conditions::{Condition, Facts},
+    conditions::{Condition, Facts, History},
     db::{DbResult, TenantTx},
     queue::{Hint, HintKind},
 };
@@ -13,6 +14,7 @@ use crate::{
 struct Candidate {
     automation_id: Uuid,
     event_id: Uuid,
+    lead_id: Option<Uuid>,
     filter: Value,
     event: Value,
     lead: Value,
@@ -26,11 +28,15 @@ pub async fn enrol_filtered(tx: &mut TenantTx, pairs: &[(Uuid, Uuid)]) -> DbResu
     if pairs.is_empty() {
         return Ok(());
     }
-    let matching: Vec<(Uuid, Uuid)> = candidates(tx, pairs)
-        .await?
-        .into_iter()
-        .filter(matches)
-        .map(|candidate| (candidate.automation_id, candidate.event_id))
+    let now = clock::now();
+    let asked: Vec<(Candidate, Condition)> =
+        candidates(tx, pairs).await?.into_iter().filter_map(readable).collect();
+    let people: Vec<Uuid> = asked.iter().filter_map(|(candidate, _)| candidate.lead_id).collect();
+    let history = History::ask(tx, now, &people, asked.iter().map(|(_, filter)| filter)).await?;
+    let matching: Vec<(Uuid, Uuid)> = asked
+        .iter()
+        .filter(|(candidate, filter)| matches(candidate, filter, &history, now))
+        .map(|(candidate, _)| (candidate.automation_id, candidate.event_id))
         .collect();
     let tenant = tx.tenant_id();
     for run in enrol(tx, &matching).await? {
@@ -40,13 +46,19 @@ pub async fn enrol_filtered(tx: &mut TenantTx, pairs: &[(Uuid, Uuid)]) -> DbResu
 }
 
 /// A filter that cannot be read matches nothing: publishing has validated it, so this is a defect, not an invitation.
-fn matches(candidate: &Candidate) -> bool {
+fn readable(candidate: Candidate) -> Option<(Candidate, Condition)> {
     let Ok(filter) = serde_json::from_value::<Condition>(candidate.filter.clone()) else {
         tracing::error!(automation = %candidate.automation_id, "a published trigger filter cannot be read");
-        return false;
+        return None;
     };
+    Some((candidate, filter))
+}
+
+/// The event itself has been told, so it counts among what the person did.
+fn matches(candidate: &Candidate, filter: &Condition, history: &History, now: DateTime<Utc>) -> bool {
     let roots = json!({"lead": candidate.lead, "event": candidate.event, "vars": {}});
-    filter.holds(&Facts { roots: &roots, now: clock::now() })
+    let past = candidate.lead_id.map(|lead| history.of(lead)).unwrap_or_default();
+    filter.holds(&Facts { roots: &roots, now, past: &past })
 }
 
 async fn candidates(tx: &mut TenantTx, pairs: &[(Uuid, Uuid)]) -> DbResult<Vec<Candidate>> {
@@ -54,7 +66,7 @@ async fn candidates(tx: &mut TenantTx, pairs: &[(Uuid, Uuid)]) -> DbResult<Vec<C
     let found = sqlx::query_as!(
         Candidate,
         r#"
-        select a.id as automation_id, e.id as event_id, a.trigger -> 'filter' as "filter!", e.payload as event,
+        select a.id as automation_id, e.id as event_id, e.lead_id, a.trigger -> 'filter' as "filter!", e.payload as event,
                case when l.id is null then '{}'::jsonb else lead_facts(l) end as "lead!"
           from unnest($2::uuid[], $3::uuid[]) as pair (automation_id, event_id)
           join automations a on a.tenant_id = $1 and a.id = pair.automation_id

@@ -9,12 +9,12 @@ use utoipa::ToSchema;
 use super::{
     action::Action,
     graph::{Graph, SCHEDULE, Step, Trigger},
+    references::condition_problems,
     span::Span,
     steps::{SendMessage, UpdateLead, Wait, Webhook},
     text,
 };
 use crate::{
-    conditions::Condition,
     events::EventKind,
     http::{FieldError, Problem},
     net,
@@ -66,20 +66,6 @@ pub fn refuse(problems: Vec<GraphProblem>) -> Problem {
         detail: problem.detail,
     };
     Problem::invalid_fields(problems.into_iter().map(field).collect()).with("stepIds", steps)
-}
-
-/// The problems of a condition, placed below a pointer.
-pub(super) fn condition_problems(
-    condition: &Condition,
-    pointer: &str,
-    step: Option<&str>,
-) -> Vec<GraphProblem> {
-    let found = condition.problems().into_iter();
-    let place = |(below, code, detail): (String, &'static str, &'static str)| GraphProblem {
-        step_id: step.map(str::to_owned),
-        ..GraphProblem::at(format!("{pointer}{below}"), code, detail)
-    };
-    found.map(place).collect()
 }
 
 /// Collects what is wrong with one step.
@@ -143,10 +129,12 @@ pub(super) fn step_problems(step: &Step, pointer: &str) -> Vec<GraphProblem> {
         }
         Action::UpdateLead(update) => check_update(update, &mut findings),
         Action::AssignOwner(assign) => {
-            findings.one_of(
-                "userId, roundRobin",
-                usize::from(assign.user_id.is_some()) + usize::from(!assign.round_robin.is_empty()),
-            );
+            let given =
+                [assign.user_id.is_some(), !assign.round_robin.is_empty(), assign.policy_id.is_some()];
+            findings.one_of("userId, roundRobin, policyId", given.into_iter().filter(|given| *given).count());
+            if assign.round_robin.len() > 100 {
+                findings.refuse("/roundRobin", "too_many_values", "At most 100 colleagues take turns.");
+            }
         }
         Action::CreateActivity(activity) => {
             findings.template("/title", activity.title.as_str());

@@ -84,13 +84,12 @@ fn is_step(step: &str) -> bool {
 /// [`Condition::problems`] finds.
 #[must_use]
 pub fn lead_problems(condition: &Condition) -> Vec<(String, &'static str, &'static str)> {
-    let mut comparisons = Vec::new();
-    collect(condition, String::new(), &mut comparisons);
+    let comparisons = condition.comparisons();
     if comparisons.len() > MAX_COMPARISONS {
         return vec![(String::new(), "too_many_values", "A tree has at most 200 comparisons.")];
     }
     let refused = comparisons.into_iter().filter_map(|(pointer, comparison)| {
-        let (code, detail) = problem(&comparison.field)?;
+        let (code, detail) = problem(comparison)?;
         Some((format!("{pointer}/field"), code, detail))
     });
     refused.collect()
@@ -100,9 +99,7 @@ pub fn lead_problems(condition: &Condition) -> Vec<(String, &'static str, &'stat
 /// `customFields.plan`.
 #[must_use]
 pub fn lead_fields(condition: &Condition) -> Vec<(String, String)> {
-    let mut comparisons = Vec::new();
-    collect(condition, String::new(), &mut comparisons);
-    let named = comparisons.into_iter().map(|(pointer, comparison)| {
+    let named = condition.comparisons().into_iter().map(|(pointer, comparison)| {
         let field = comparison.field.strip_prefix("lead.").unwrap_or(&comparison.field);
         let field = match field.strip_prefix("cf.") {
             Some(key) => format!("customFields.{key}"),
@@ -113,32 +110,15 @@ pub fn lead_fields(condition: &Condition) -> Vec<(String, String)> {
     named.collect()
 }
 
-fn problem(field: &str) -> Option<(&'static str, &'static str)> {
-    if locate(field).is_some() {
+fn problem(comparison: &Comparison) -> Option<(&'static str, &'static str)> {
+    if comparison.is_history() || locate(&comparison.field).is_some() {
         return None;
     }
-    match field.split('.').next() {
+    match comparison.field.split('.').next() {
         Some("event" | "vars") => {
             Some(("unsupported_field", "Only a branch or trigger has an event and variables."))
         }
-        Some("events" | "messages" | "purchases" | "metrics" | "segments") => {
-            Some(("unsupported_field", "Conditions over what a person did are not offered here."))
-        }
+        Some("segments") => Some(("unsupported_field", "A condition cannot ask for another segment.")),
         _ => Some(("unknown_field", "A lead has no such field.")),
-    }
-}
-
-fn collect<'c>(condition: &'c Condition, pointer: String, found: &mut Vec<(String, &'c Comparison)>) {
-    let (name, parts) = match condition {
-        Condition::All { all } => ("all", all),
-        Condition::Any { any } => ("any", any),
-        Condition::Not { not } => ("not", not),
-        Condition::Compare(comparison) => {
-            found.push((pointer, comparison));
-            return;
-        }
-    };
-    for (index, part) in parts.iter().enumerate() {
-        collect(part, format!("{pointer}/{name}/{index}"), found);
     }
 }

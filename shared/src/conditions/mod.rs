@@ -8,26 +8,38 @@
 //! The same tree is evaluated in two places: here, over facts in memory, and in the database, compiled to SQL, where it
 //! is asked of all leads at once. What a text must look like to count as a number or an instant is therefore
 //! written down once in words (`values`) and held by a test that asks both sides the same questions.
+//!
+//! What a person did (`history`) is known to the database alone. Whoever evaluates in memory has those comparisons answered
+//! there first, by the statement that a segment would use, and hands the answers in as [`Past`].
 
 mod facts;
+mod history;
+mod named;
 mod read;
 mod sql;
 mod values;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use self::values::{is_set, number, order, same, texts, within};
 pub use self::{
     facts::{lead_fields, lead_problems},
-    read::read_for_leads,
+    history::{History, HistoryField, Past, history_fields},
+    named::unknown_names,
+    read::read_asked,
 };
-pub(crate) use self::{sql::push_condition, values::instant};
+pub(crate) use self::{
+    sql::{Scope, push_condition},
+    values::instant,
+};
 
 /// How deep a tree may nest.
 const MAX_DEPTH: usize = 8;
+/// Comparisons over what people did; each is a sub-select.
+const MAX_HISTORY: usize = 20;
 
 /// A condition tree.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -65,6 +77,13 @@ pub struct Comparison {
     #[serde(default)]
     #[schema(value_type = Object)]
     pub value: Value,
+    /// Fields over what a person did: which of it is meant.
+    #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub narrowed: Option<Map<String, Value>>,
+    /// Fields over what a person did: only the last so many days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<f64>,
 }
 
 /// A comparison.
@@ -110,6 +129,8 @@ pub struct Facts<'a> {
     pub roots: &'a Value,
     /// The instant that `within` counts from.
     pub now: DateTime<Utc>,
+    /// What the database says of this person's past.
+    pub past: &'a Past,
 }
 
 impl Condition {
@@ -129,7 +150,44 @@ impl Condition {
     pub fn problems(&self) -> Vec<(String, &'static str, &'static str)> {
         let mut found = Vec::new();
         self.inspect("", 1, &mut found);
+        if self.comparisons().iter().filter(|(_, one)| one.is_history()).count() > MAX_HISTORY {
+            found.push((
+                String::new(),
+                "too_many_values",
+                "A tree has at most 20 comparisons over what people did.",
+            ));
+        }
         found
+    }
+
+    /// The comparisons of the tree, each with its pointer.
+    pub(crate) fn comparisons(&self) -> Vec<(String, &Comparison)> {
+        let mut found = Vec::new();
+        self.collect(String::new(), &mut found);
+        found
+    }
+
+    fn collect<'c>(&'c self, pointer: String, found: &mut Vec<(String, &'c Comparison)>) {
+        let (name, parts) = match self {
+            Self::All { all } => ("all", all),
+            Self::Any { any } => ("any", any),
+            Self::Not { not } => ("not", not),
+            Self::Compare(comparison) => {
+                found.push((pointer, comparison));
+                return;
+            }
+        };
+        for (index, part) in parts.iter().enumerate() {
+            part.collect(format!("{pointer}/{name}/{index}"), found);
+        }
+    }
+
+    /// Whether a comparison asks about `messages`, `purchases` and so on, which not everybody may read.
+    #[must_use]
+    pub fn asks_about(&self, root: &str) -> bool {
+        let first =
+            |field: &str| field.strip_prefix("lead.").unwrap_or(field).split('.').next() == Some(root);
+        self.comparisons().iter().any(|(_, one)| first(&one.field))
     }
 
     fn inspect(&self, pointer: &str, depth: usize, found: &mut Vec<(String, &'static str, &'static str)>) {
@@ -142,8 +200,9 @@ impl Condition {
             Self::Any { any } => ("any", any),
             Self::Not { not } => ("not", not),
             Self::Compare(comparison) => {
+                let problems = comparison.problems().into_iter();
                 found.extend(
-                    comparison.problem().map(|(code, detail)| (format!("{pointer}/value"), code, detail)),
+                    problems.map(|(below, code, detail)| (format!("{pointer}{below}"), code, detail)),
                 );
                 return;
             }
@@ -155,6 +214,29 @@ impl Condition {
 }
 
 impl Comparison {
+    /// A comparison of a field with a value.
+    pub(crate) const fn new(field: String, op: Operator, value: Value) -> Self {
+        Self { field, op, value, narrowed: None, within: None }
+    }
+
+    /// Whether it is about what a person did.
+    pub(crate) fn is_history(&self) -> bool {
+        history::is_field(&self.field)
+    }
+
+    fn problems(&self) -> Vec<(String, &'static str, &'static str)> {
+        if self.is_history() {
+            return history::read(self).err().unwrap_or_default();
+        }
+        let misplaced = |there: bool, pointer: &str| {
+            let detail = "Only fields over what a person did are narrowed.";
+            there.then(|| (pointer.to_owned(), "unknown_field", detail))
+        };
+        let value = self.problem().map(|(code, detail)| ("/value".to_owned(), code, detail));
+        let narrowed = misplaced(self.narrowed.is_some(), "/where");
+        [value, narrowed, misplaced(self.within.is_some(), "/within")].into_iter().flatten().collect()
+    }
+
     fn problem(&self) -> Option<(&'static str, &'static str)> {
         match self.op {
             Operator::In if !self.value.is_array() => Some(("wrong_type", "`in` takes a list.")),
@@ -175,6 +257,9 @@ impl Comparison {
     }
 
     fn holds(&self, facts: &Facts<'_>) -> bool {
+        if self.is_history() {
+            return facts.past.holds(self);
+        }
         let field = look_up(facts.roots, &self.field);
         let value = &self.value;
         match self.op {
@@ -228,7 +313,8 @@ mod tests {
             "event": {"source": "form"}, "vars": {},
         });
         let condition: Condition = serde_json::from_value(condition).unwrap();
-        condition.holds(&Facts { roots: &roots, now: "2026-03-03T10:00:00Z".parse().unwrap() })
+        let past = Past::default();
+        condition.holds(&Facts { roots: &roots, now: "2026-03-03T10:00:00Z".parse().unwrap(), past: &past })
     }
 
     #[test]

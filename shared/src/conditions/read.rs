@@ -5,20 +5,53 @@
 
 use serde_json::{Map, Value};
 
-use super::{Comparison, Condition, MAX_DEPTH, lead_problems};
-use crate::http::{FieldErrors, Problem, locate_field};
+use super::{Comparison, Condition, MAX_DEPTH, lead_problems, unknown_names};
+use crate::{
+    auth::{Permission, ReadFinance, ReadMessages, ReadWellness},
+    db::TenantTx,
+    http::{Cx, FieldErrors, Problem, locate_field},
+};
+
+/// Reads a tree that a caller wants asked of all leads. Whoever asks what people wrote, bought or measured must be allowed to read
+/// that.
+///
+/// # Errors
+/// 422 as [`read_for_leads`], 403 for what the caller may not read.
+pub async fn read_asked<P: Permission>(
+    cx: &mut Cx<P>,
+    value: &Value,
+    pointer: &str,
+) -> Result<Condition, Problem> {
+    let condition = read_for_leads(&mut cx.tx, value, pointer).await?;
+    if condition.asks_about("messages") {
+        cx.actor.require::<ReadMessages>()?;
+    }
+    if condition.asks_about("purchases") {
+        cx.actor.require::<ReadFinance>()?;
+    }
+    if condition.asks_about("metrics") {
+        cx.actor.require::<ReadWellness>()?;
+    }
+    Ok(condition)
+}
 
 /// Reads a tree that is to be asked of all leads.
 ///
 /// # Errors
-/// 422 below `pointer` for each part that is no condition, and for each field that leads do not have.
-pub fn read_for_leads(value: &Value, pointer: &str) -> Result<Condition, Problem> {
+/// 422 below `pointer` for each part that is no condition, for each field that leads do not have, and for what a
+/// comparison names and the business does not know.
+async fn read_for_leads(tx: &mut TenantTx, value: &Value, pointer: &str) -> Result<Condition, Problem> {
     let mut errors = FieldErrors::default();
     let read = read(value, pointer, 1, &mut errors);
     errors.into_result()?;
     let Some(condition) = read else { return Err(Problem::internal()) };
     let mut errors = FieldErrors::default();
     for (below, code, detail) in condition.problems().into_iter().chain(lead_problems(&condition)) {
+        errors.add(format!("{pointer}{below}"), code, detail);
+    }
+    errors.into_result()?;
+    let mut errors = FieldErrors::default();
+    for (below, code, detail) in unknown_names(tx, &[&condition]).await?.into_iter().flatten() {
         errors.add(format!("{pointer}{below}"), code, detail);
     }
     errors.into_result()?;

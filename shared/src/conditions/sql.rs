@@ -12,28 +12,55 @@ use uuid::Uuid;
 use super::{
     Comparison, Condition, Operator,
     facts::{Source, locate},
+    history,
     values::{instant, number},
 };
 
-type Query<'q> = QueryBuilder<'q, Postgres>;
+pub(super) type Query<'q> = QueryBuilder<'q, Postgres>;
 
-/// Appends the condition on the lead that the statement calls `l`. `within` counts from `now`.
-pub(crate) fn push_condition(query: &mut Query<'_>, condition: &Condition, now: DateTime<Utc>) {
+/// Of whom a statement asks, and when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scope<'a> {
+    /// The business.
+    pub(crate) tenant: Uuid,
+    /// The instant that `within` counts from.
+    pub(crate) now: DateTime<Utc>,
+    /// The leads that the statement is about, when it is only about a few: what they did is then looked up by them.
+    pub(crate) leads: Option<&'a [Uuid]>,
+}
+
+impl<'a> Scope<'a> {
+    /// Of all leads.
+    pub(crate) const fn all(tenant: Uuid, now: DateTime<Utc>) -> Self {
+        Self { tenant, now, leads: None }
+    }
+
+    /// Of a few.
+    pub(crate) const fn of(tenant: Uuid, now: DateTime<Utc>, leads: &'a [Uuid]) -> Self {
+        Self { tenant, now, leads: Some(leads) }
+    }
+}
+
+/// Appends the condition on the lead that the statement calls `l`.
+pub(crate) fn push_condition(query: &mut Query<'_>, condition: &Condition, scope: Scope<'_>) {
     match condition {
-        Condition::All { all } => push_parts(query, all, (" and ", "true"), now),
-        Condition::Any { any } => push_parts(query, any, (" or ", "false"), now),
+        Condition::All { all } => push_parts(query, all, (" and ", "true"), scope),
+        Condition::Any { any } => push_parts(query, any, (" or ", "false"), scope),
         Condition::Not { not } => {
             query.push("not ");
-            push_parts(query, not, (" or ", "false"), now);
+            push_parts(query, not, (" or ", "false"), scope);
+        }
+        Condition::Compare(comparison) if comparison.is_history() => {
+            history::push(query, comparison, scope);
         }
         Condition::Compare(comparison) => match locate(&comparison.field) {
-            Some((source, path)) => push_comparison(query, comparison, (source, &path), now),
-            None => push_generic(query, comparison, (Source::Other("null::text"), &[]), now),
+            Some((source, path)) => push_comparison(query, comparison, (source, &path), scope.now),
+            None => push_generic(query, comparison, (Source::Other("null::text"), &[]), scope.now),
         },
     }
 }
 
-fn push_parts(query: &mut Query<'_>, parts: &[Condition], (between, none): (&str, &str), now: DateTime<Utc>) {
+fn push_parts(query: &mut Query<'_>, parts: &[Condition], (between, none): (&str, &str), scope: Scope<'_>) {
     query.push("(");
     if parts.is_empty() {
         query.push(none);
@@ -42,7 +69,7 @@ fn push_parts(query: &mut Query<'_>, parts: &[Condition], (between, none): (&str
         if index > 0 {
             query.push(between);
         }
-        push_condition(query, part, now);
+        push_condition(query, part, scope);
     }
     query.push(")");
 }

@@ -174,7 +174,7 @@ pub const LAWS: &[Law] = &[
                   -- The sweeper sees every tenant's queues, so it sees ids, states and times and nothing else.
                   or (pg_get_userbyid(g.grantee) = 'wellspring_sweeper' and a.attname not in (
                       'tenant_id', 'id', 'automation_id', 'status', 'state', 'wake_at', 'tick_at', 'next_attempt_at', 'lease_until',
-                      'settle_after', 'snoozed_until', 'due_at')))",
+                      'settle_after', 'snoozed_until', 'due_at', 'recorded_at', 'updated_at', 'told_through', 'pass_due_at')))",
     },
     Law {
         name: "owners",
@@ -209,7 +209,8 @@ pub const LAWS: &[Law] = &[
                   ('search_leads', 'wellspring_lookup'), ('search_leads_page', 'wellspring_lookup'), ('search_conversations', 'wellspring_lookup'),
                   ('tenant_named', 'wellspring_lookup'), ('tenant_of_key', 'wellspring_lookup'), ('source_of_token', 'wellspring_lookup'), ('knows_network', 'wellspring_lookup'),
                   ('sweep_due', 'wellspring_sweeper'), ('sweep_schedules', 'wellspring_sweeper'),
-                  ('sweep_tenants', 'wellspring_sweeper'), ('sweep_segments', 'wellspring_sweeper'), ('sweep_snoozed', 'wellspring_sweeper'),
+                  ('sweep_tenants', 'wellspring_sweeper'), ('sweep_segments', 'wellspring_sweeper'), ('sweep_scores', 'wellspring_sweeper'),
+                  ('sweep_snoozed', 'wellspring_sweeper'),
                   ('erase_tenant', pg_get_userbyid((select relowner from pg_class where oid = to_regclass('public.tenants')))),
                   ('ensure_cta_month', pg_get_userbyid((select relowner from pg_class where oid = to_regclass('public.cta_events')))))
               select p.oid::regprocedure::text from pg_proc p left join allowed a on a.name = p.proname

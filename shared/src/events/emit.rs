@@ -6,9 +6,12 @@ use uuid::Uuid;
 
 use super::{Cause, EventKind, MAX_DEPTH};
 use crate::{
+    assignment,
     automations::triggers,
+    clock,
     db::{DbResult, TenantTx},
     ids::new_id,
+    leads::Lead,
     queue::{Hint, HintKind},
 };
 
@@ -64,19 +67,45 @@ impl NewEvent {
 /// # Errors
 /// When the database refuses.
 pub async fn emit(tx: &mut TenantTx, events: &[NewEvent]) -> DbResult<()> {
+    emit_newcomers(tx, events).await.map(drop)
+}
+
+/// The same, for those who answer with a lead that they have just made: a policy may have put a colleague in charge of it,
+/// which is told as well. Answers the leads of which that is so.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn emit_newcomers(tx: &mut TenantTx, events: &[NewEvent]) -> DbResult<Vec<Lead>> {
+    let (mut filtered, unowned) = tell(tx, events).await?;
+    let mut assigned = Vec::new();
+    if !unowned.is_empty() {
+        let (leads, news) = assignment::welcome(tx, clock::now(), unowned).await?;
+        // Telling that a lead has a colleague makes no new one.
+        filtered.extend(tell(tx, &news).await?.0);
+        assigned = leads;
+    }
+    triggers::enrol_filtered(tx, &filtered).await?;
+    Ok(assigned)
+}
+
+/// Automations with a filter and the events they may start with, and new leads that a policy could give away.
+type Told = (Vec<(Uuid, Uuid)>, Vec<Uuid>);
+
+async fn tell(tx: &mut TenantTx, events: &[NewEvent]) -> DbResult<Told> {
+    let (mut filtered, mut unowned) = Told::default();
     if events.is_empty() {
-        return Ok(());
+        return Ok((filtered, unowned));
     }
     let tenant = tx.tenant_id();
-    let mut filtered = Vec::new();
     for owed in insert(tx, events).await? {
         match owed.kind.as_str() {
             "run" => tx.hint(Hint::now(tenant, HintKind::Run, owed.id)),
             "delivery" => tx.hint(Hint::now(tenant, HintKind::Delivery, owed.id)),
+            "unowned" => unowned.push(owed.id),
             _ => filtered.extend(owed.event_id.map(|event| (owed.id, event))),
         }
     }
-    triggers::enrol_filtered(tx, &filtered).await
+    Ok((filtered, unowned))
 }
 
 struct Owed {
@@ -143,11 +172,16 @@ async fn insert(tx: &mut TenantTx, events: &[NewEvent]) -> DbResult<Vec<Owed>> {
                 on w.tenant_id = $1 and w.status = 'active'
                and exists (select from unnest(w.events) p where told.type like replace(p, '*', '%'))
             returning id
+        ), unowned as (
+            select l.id from told join leads l on l.tenant_id = $1 and l.id = told.lead_id
+             where told.type = 'lead.created' and l.owner_id is null
+               and exists (select from assignment_policies p where p.tenant_id = $1 and p.for_new_leads)
         )
         select 'run' as "kind!", id as "id!", null::uuid as event_id from enrolled where status = 'queued'
         union all select 'run', id, null from woken
         union all select 'delivery', id, null from owed
         union all select 'filtered', automation_id, event_id from triggered where has_filter
+        union all select 'unowned', id, null from unowned
         "#,
         tx.tenant(),
         &ids,

@@ -123,6 +123,20 @@ impl Actor {
         if self.sees_contacts() { SearchFields::All } else { SearchFields::Names }
     }
 
+    /// Refuses whoever may not do what another surface's permission asks for.
+    ///
+    /// # Errors
+    /// 403 naming the role or the scope.
+    pub fn require<P: Permission>(&self) -> Result<(), Problem> {
+        match self {
+            Self::User { role, .. } if !role.allows(P::ROLE) => Err(Problem::role_required(P::ROLE)),
+            Self::Key { scopes, .. } if !any_allows(scopes, P::SCOPE) => {
+                Err(Problem::scope_required(P::SCOPE))
+            }
+            Self::User { .. } | Self::Key { .. } => Ok(()),
+        }
+    }
+
     fn authorise<P: Permission>(&self, now: DateTime<Utc>) -> Result<(), Problem> {
         match self {
             Self::User { role, .. } if *role < P::ROLE => Err(Problem::role_required(P::ROLE)),

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Definitions, FieldQuery, Lead, custom_fields::Probe, search};
 use crate::{
     auth::Owners,
-    conditions::{Condition, push_condition},
+    conditions::{Condition, Scope, push_condition},
     db::{
         DbResult, TenantTx,
         keyset::{push_any, push_page, push_range},
@@ -112,6 +112,7 @@ impl FromQuery for LeadFilter {
         // Whoever was never active counts from when they came.
         SortField { word: "lastActivityAt", column: "activity_at", kind: SortKind::Time },
         SortField { word: "name", column: "sort_name", kind: SortKind::Text },
+        SortField { word: "score", column: "score", kind: SortKind::Number },
     ];
 
     fn read(params: &mut Params) -> Self {
@@ -166,6 +167,7 @@ fn position(lead: &Lead, sort: &str) -> KeysetValue {
     match sort {
         "updatedAt" => KeysetValue::Time(lead.updated_at),
         "lastActivityAt" => KeysetValue::Time(lead.last_activity_at.unwrap_or(lead.created_at)),
+        "score" => KeysetValue::Number(lead.score.into()),
         "name" => KeysetValue::Text(lead.name.as_ref().map(|name| name.expose().clone()).unwrap_or_default()),
         _ => KeysetValue::Time(lead.created_at),
     }
@@ -255,7 +257,7 @@ pub(super) fn push_filter(
     }
     for condition in &filter.resolved.conditions {
         query.push(" and ");
-        push_condition(query, condition, filter.resolved.now);
+        push_condition(query, condition, Scope::all(tenant, filter.resolved.now));
     }
     if let Some(owner) = own_records_of {
         query.push(" and l.owner_id = any (").push_bind(owner.to_vec()).push(")");

@@ -13,6 +13,7 @@ mod insert;
 mod list;
 mod merge;
 mod model;
+mod owners;
 mod patch;
 mod pipelines;
 mod search;
@@ -46,6 +47,7 @@ pub use insert::{IDENTITY_TAKEN, insert};
 pub use list::{LeadFilter, explain, list};
 pub use merge::{MergeRefusal, MergeRequest, UnmergeRequest, merge, unmerge};
 pub use model::{Identities, Lead, MAX_TAGS, NewLead};
+pub use owners::set_owners;
 pub use patch::{LeadChange, LeadPatch};
 pub use pipelines::{
     Board, BoardStage, NewPipeline, NewStage, Outcome, Pipeline, PipelineFilter, PipelinePatch, Stage,

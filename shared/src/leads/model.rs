@@ -61,7 +61,7 @@ pub struct Lead {
     #[schema(value_type = Object)]
     pub custom_fields: Value,
     /// How promising the lead is.
-    pub score: Option<i32>,
+    pub score: i32,
     /// The person's own IANA zone.
     pub timezone: Option<String>,
     /// The person's own language.

@@ -199,6 +199,13 @@ impl UpdatedLead {
         Ok(())
     }
 
+    /// Who was in charge before, when that is somebody else now.
+    #[must_use]
+    pub fn former_owner(&self) -> Option<Option<Uuid>> {
+        let before = self.before.get("ownerId").and_then(Value::as_str).and_then(|id| id.parse().ok());
+        (before != self.lead.owner_id).then_some(before)
+    }
+
     /// What is to be told: `lead.updated` with the former values, an event for each tag that came or went, and the
     /// move to another stage. The last two kinds have events of their own and are not updates besides.
     ///

@@ -150,7 +150,9 @@ async fn complete(
                  tags = array(select distinct tag from unnest(tags || $12::text[]) as tag order by tag),
                  custom_fields = case when $6 then custom_fields || $13 else $13 || custom_fields end,
                  first_touch = coalesce(first_touch, $14),
-                 last_touch = coalesce($14, last_touch),
+                 -- A visit that is heard of late is not the latest.
+                 last_touch = case when $14::jsonb is null or condition_instant($14 -> 'at') < condition_instant(last_touch -> 'at')
+                                   then last_touch else $14 end,
                  last_activity_at = greatest(last_activity_at, $15),
                  deleted_at = null
               where tenant_id = $1 and id = $2

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{Preview, Segment};
 use crate::{
     auth::Owners,
-    conditions::{Condition, push_condition},
+    conditions::{Condition, Scope, push_condition},
     db::{DbError, DbResult, SystemTx, TenantTx},
     events::{Cause, EventKind, NewEvent, emit},
     http::{ListQuery, PageRequest},
@@ -134,7 +134,7 @@ async fn refresh(
              select l.id from leads l where l.deleted_at is null and l.merged_into_id is null and l.tenant_id = ",
     );
     query.push_bind(tenant).push(" and ");
-    push_condition(&mut query, condition, now);
+    push_condition(&mut query, condition, Scope::all(tenant, now));
     query.push("), gone as (delete from segment_members m where m.tenant_id = ").push_bind(tenant);
     query.push(" and m.segment_id = ").push_bind(id);
     query.push(" and m.lead_id not in (select f.id from found f) returning m.lead_id), came as (");
@@ -202,7 +202,7 @@ pub(crate) fn push_membership(
 ) {
     if segment.is_live() {
         let nobody = Condition::Any { any: Vec::new() };
-        push_condition(query, &segment.condition().unwrap_or(nobody), now);
+        push_condition(query, &segment.condition().unwrap_or(nobody), Scope::all(tenant, now));
     } else {
         query.push("l.id in (select m.lead_id from segment_members m where m.tenant_id = ").push_bind(tenant);
         query.push(" and m.segment_id = ").push_bind(segment.id).push(")");

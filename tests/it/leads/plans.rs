@@ -3,6 +3,7 @@
 use private_postgres::DATABASE;
 use serde_json::json;
 use shared::{
+    conditions::Condition,
     db::Db,
     http::{FromQuery, ListQuery, PageRequest, Params},
     ids::TenantId,
@@ -64,6 +65,7 @@ async fn every_filter_of_the_list_has_an_index_to_walk() {
         ("updatedAt", "leads_tenant_id_updated_at_idx"),
         ("lastActivityAt", "leads_tenant_id_activity_at_idx"),
         ("name", "leads_tenant_id_sort_name_idx"),
+        ("score", "leads_tenant_id_score_idx"),
     ] {
         let sorted = plan_sorted(&tenant, LeadFilter::default(), word).await;
         assert!(
@@ -112,7 +114,77 @@ async fn plan_sorted(tenant: &Tenant, mut filter: LeadFilter, sort: &str) -> Str
     let db = Db::new(&stack().app_url, 1).unwrap();
     let mut tx = db.open_tenant(TenantId::new(tenant.id.parse().unwrap())).await.unwrap().unwrap();
     filter.resolve(&mut tx, chrono::Utc::now()).await.unwrap();
+    drop(tx);
     let sort = *LeadFilter::SORTS.iter().find(|offered| offered.word == sort).unwrap();
-    let query = ListQuery { filter, page: PageRequest { sort, ..PageRequest::first::<LeadFilter>() } };
+    plan_of_page(tenant, filter, PageRequest { sort, ..PageRequest::first::<LeadFilter>() }).await
+}
+
+async fn plan_of(tenant: &Tenant, filter: LeadFilter) -> String {
+    plan_of_page(tenant, filter, PageRequest::first::<LeadFilter>()).await
+}
+
+async fn plan_of_page(tenant: &Tenant, filter: LeadFilter, page: PageRequest) -> String {
+    let db = Db::new(&stack().app_url, 1).unwrap();
+    let mut tx = db.open_tenant(TenantId::new(tenant.id.parse().unwrap())).await.unwrap().unwrap();
+    let query = ListQuery { filter, page };
     explain(&mut tx, &query, None).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_people_did_is_gathered_by_an_index() {
+    let tenant = Tenant::new().await;
+    stack().execute(
+        DATABASE,
+        &format!(
+            "select set_config('app.tenant_id', '{0}', true);
+             insert into leads (tenant_id, id, first_name, created_at)
+             select '{0}', gen_random_uuid(), 'Lead ' || n, now() - n * interval '1 minute' from generate_series(1, 20000) n;
+             insert into events (tenant_id, id, type, subject_kind, lead_id, source, dedupe_key, occurred_at)
+             select '{0}', gen_random_uuid(), (array['cta.recorded', 'form.submitted'])[1 + (random() < 0.05)::int], 'cta', id, 'test', id::text,
+                    now() - random() * interval '400 days' from leads where tenant_id = '{0}';
+             insert into activities (tenant_id, id, lead_id, kind, occurred_at)
+             select '{0}', gen_random_uuid(), id, (array['call', 'visit'])[1 + (random() < 0.05)::int], now() - random() * interval '400 days'
+               from leads where tenant_id = '{0}';
+             insert into conversations (tenant_id, id, lead_id, channel) select '{0}', id, id, 'sms' from leads where tenant_id = '{0}';
+             insert into messages (tenant_id, id, conversation_id, lead_id, direction, channel, status, created_at)
+             select '{0}', gen_random_uuid(), id, id, 'outbound', 'sms', 'sent', now() - random() * interval '400 days' from leads where tenant_id = '{0}';
+             insert into metrics (tenant_id, id, lead_id, type, value, unit, original_value, original_unit, start_at, local_date, source)
+             select '{0}', gen_random_uuid(), id, (array['steps', 'weight'])[1 + (random() < 0.05)::int], 80, 'kg', 80, 'kg',
+                    now() - random() * interval '400 days', '2026-01-01', 'scale' from leads where tenant_id = '{0}';
+             insert into invoices (tenant_id, id, number, status, lead_id, currency, paid_at)
+             select '{0}', id, id::text, 'paid', id, 'EUR', now() - random() * interval '400 days' from leads where tenant_id = '{0}';
+             analyze leads; analyze events; analyze activities; analyze messages; analyze metrics; analyze invoices",
+            tenant.id
+        ),
+    );
+    for (asked, index) in [
+        (
+            json!({"field": "events.count", "where": {"type": "form.submitted"}, "within": 7}),
+            "events_tenant_id_type_occurred_at_idx",
+        ),
+        (
+            json!({"field": "activities.count", "where": {"kind": "visit"}, "within": 7}),
+            "activities_tenant_id_kind_occurred_at_idx",
+        ),
+        (
+            json!({"field": "messages.count", "where": {"direction": "outbound"}, "within": 7}),
+            "messages_tenant_id_at_idx",
+        ),
+        (
+            json!({"field": "metrics.max", "where": {"type": "weight"}, "within": 7}),
+            "metrics_tenant_id_type_start_at_idx",
+        ),
+        (json!({"field": "purchases.count", "within": 7}), "invoices_tenant_id_paid_at_idx"),
+    ] {
+        // Who did it, and who did not.
+        for (op, value) in [("gte", 1), ("lt", 1)] {
+            let mut asked = asked.clone();
+            (asked["op"], asked["value"]) = (op.into(), value.into());
+            let condition: Condition = serde_json::from_value(asked.clone()).unwrap();
+            let plan = plan_of(&tenant, LeadFilter::of_condition(condition, chrono::Utc::now())).await;
+            // Of those who did not there are so many that all leads are read, but nothing else is.
+            let scans = plan.matches("Seq Scan").count() - plan.matches("Seq Scan on leads").count();
+            assert!(plan.contains(index) && scans == 0, "{asked}:\n{plan}");
+        }
+    }
 }

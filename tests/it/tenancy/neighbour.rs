@@ -52,6 +52,8 @@ impl Neighbour {
         neighbour.add("customField", "/api/custom-fields", field).await;
         let segment = json!({"name": "$", "conditions": {"field": "status", "op": "eq", "value": "new"}});
         neighbour.add("segment", "/api/segments", segment).await;
+        let policy = json!({"name": "$", "members": [{"userId": neighbour.id("user")}]});
+        neighbour.add("policy", "/api/assignment-policies", policy).await;
         neighbour.add("source", "/api/webhooks/sources", json!({"provider": "forms", "name": "$"})).await;
         neighbour.add_receipt().await;
         let endpoint = json!({"url": "https://example.com/$", "events": ["*"], "description": "$"});

@@ -136,6 +136,7 @@ const LEADS: &[Row] = &[
     row("get_segment", &["segment"], ""),
     row("update_segment", &["segment"], r#"{"name":"Changed"}"#),
     row("delete_segment", &["segment"], ""),
+    row("get_lead_score", &["lead"], ""),
 ];
 
 const MESSAGES: &[Row] = &[
@@ -193,6 +194,19 @@ const AUTOMATIONS: &[Row] = &[
     row("get_run", &["run"], ""),
     row("cancel_run", &["run"], "{}"),
     row("retry_run", &["run"], "{}"),
+    row("list_assignment_policies", &[], ""),
+    row("create_assignment_policy", &[], r#"{"name":"Turns","members":[{"userId":"$user"}]}"#),
+    row("get_assignment_policy", &["policy"], ""),
+    row("update_assignment_policy", &["policy"], r#"{"name":"Changed"}"#),
+    row("delete_assignment_policy", &["policy"], ""),
+    row("get_availability", &["user"], ""),
+    row("set_availability", &["user"], r#"{"awayUntil":"2199-01-01T00:00:00Z"}"#),
+    row("get_scoring", &[], ""),
+    row(
+        "set_scoring",
+        &[],
+        r#"{"rules":[{"reason":"New","points":1,"condition":{"field":"status","op":"eq","value":"new"}}]}"#,
+    ),
 ];
 
 const FINANCE: &[Row] = &[

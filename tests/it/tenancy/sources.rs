@@ -56,6 +56,7 @@ fn work_outside_a_tenant_happens_only_where_it_is_known() {
         ("functions/auth/src/register.rs", "Throttle"),
         ("functions/nightly/src/lib.rs", "Nightly"),
         ("functions/sweep/src/lib.rs", "Sweep"),
+        ("functions/sweep/src/scores.rs", "Sweep"),
         ("functions/sweep/src/segments.rs", "Sweep"),
         ("shared/src/http/common.rs", "Health"),
     ];

@@ -3,17 +3,17 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    model::{ActivityRow, Next, Notice, NoticeTo, Outgoing, wake},
+    model::{ActivityRow, Next, Notice, NoticeTo, Outgoing, Turns, WantedTurn, wake},
     walk::{Flow, Walk},
 };
 use crate::{
+    assignment::Assigned,
     automations::{
         action::Action,
         graph::Step,
         steps::{AssignOwner, CreateActivity, Notify, SendMessage, UpdateLead},
         text, validate,
     },
-    crypto::sha256,
     events::{Cause, EventKind, NewEvent},
     ids::new_id,
     templates,
@@ -35,10 +35,10 @@ impl Walk<'_> {
             Action::MoveStage(stage) => {
                 self.set_field("stageId", "stage_id", &json!(stage.stage_id), EventKind::LeadStageChanged)?
             }
-            Action::AssignOwner(assign) => {
-                let owner = self.next_owner(step, assign);
-                self.set_field("ownerId", "owner_id", &json!(owner), EventKind::LeadUpdated)?
-            }
+            Action::AssignOwner(assign) => match assign.user_id {
+                Some(owner) => self.assign(owner)?,
+                None => return self.take_turn(assign),
+            },
             Action::CreateActivity(activity) => self.create_activity(activity)?,
             Action::Notify(notify) => self.notify(notify)?,
             Action::Wait(_) | Action::Branch(_) | Action::Split(_) | Action::Webhook(_) | Action::Exit(_) => {
@@ -182,12 +182,29 @@ impl Walk<'_> {
         Ok(json!({field: value}))
     }
 
-    /// A person's turn depends on the run, whose id is as good as chance: over many people everyone gets an equal share.
-    fn next_owner(&self, step: &Step, assign: &AssignOwner) -> Option<uuid::Uuid> {
-        let hash = sha256(format!("{}/{}", self.given.run.id, step.id).as_bytes());
-        let turn = hash.split_first_chunk::<8>().map_or(0, |(head, _)| u64::from_be_bytes(*head));
-        let place = turn.checked_rem(assign.round_robin.len().try_into().ok()?);
-        assign.user_id.or_else(|| assign.round_robin.get(usize::try_from(place?).ok()?).copied())
+    fn assign(&mut self, owner: uuid::Uuid) -> Result<Value, Failure> {
+        let before = self.lead_mut()?.get("ownerId").cloned().unwrap_or_default();
+        let changed = self.set_field("ownerId", "owner_id", &json!(owner), EventKind::LeadUpdated)?;
+        let run = self.given.run;
+        if let Some(lead_id) = run.lead_id.filter(|_| !changed.is_null()) {
+            self.writes.assigned.push(Assigned {
+                lead_id,
+                owner: Some(owner),
+                previous: before.as_str().and_then(|id| id.parse().ok()),
+                policy_id: None,
+                absent: Vec::new(),
+                actor: ("automation", Some(run.id)),
+            });
+        }
+        Ok(changed)
+    }
+
+    /// Whose turn it is, is known when the rotation is held: the run stops here, and is due again at once.
+    fn take_turn(&mut self, assign: &AssignOwner) -> Result<Flow, Failure> {
+        let lead_id = self.given.run.lead_id.ok_or_else(|| ("no_lead", NO_LEAD.to_owned()))?;
+        let of = assign.policy_id.map_or_else(|| Turns::List(assign.round_robin.clone()), Turns::Policy);
+        self.writes.turn = Some(WantedTurn { lead_id, of, seq: self.seq });
+        Ok(Flow::Rest(Next::Waiting { until: None, kind: wake::EFFECT, event: None }))
     }
 
     fn create_activity(&mut self, activity: &CreateActivity) -> Result<Value, Failure> {

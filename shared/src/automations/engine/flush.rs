@@ -62,8 +62,8 @@ pub(super) async fn leads(tx: &mut TenantTx, changes: &HashMap<Uuid, Map<String,
               where c.fields ? 'stage_id' and c.fields ->> 'stage_id' is distinct from b.stage_id::text
          )
          update leads l
-            set status = p.status, source = p.source, first_name = p.first_name, last_name = p.last_name, score = p.score,
-                timezone = p.timezone, locale = p.locale, owner_id = p.owner_id, tags = p.tags, custom_fields = p.custom_fields,
+            set status = p.status, source = p.source, first_name = p.first_name, last_name = p.last_name, score = coalesce(p.score, 0),
+                score_given = b.score_given + coalesce(p.score, 0) - b.score, timezone = p.timezone, locale = p.locale, owner_id = p.owner_id, tags = p.tags, custom_fields = p.custom_fields,
                 stage_id = p.stage_id,
                 stage_entered_at = case when p.stage_id is distinct from l.stage_id then now() else l.stage_entered_at end,
                 won_reason = case when p.stage_id is not distinct from l.stage_id then l.won_reason end,

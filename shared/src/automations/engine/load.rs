@@ -15,6 +15,7 @@ use crate::{
         action::Action,
         graph::{Definition, Graph},
     },
+    conditions::{History, Past},
     db::{DbResult, TenantTx},
     messages::Purpose,
 };
@@ -76,6 +77,7 @@ pub(super) async fn load(tx: &mut TenantTx, claimed: Vec<Claimed>) -> DbResult<B
     for ready in &mut runs {
         ready.graph = graphs.get(&(ready.run.automation_id, ready.run.version)).cloned().flatten();
     }
+    ask_history(tx, now, &mut runs).await?;
     let templates = templates(tx, &runs).await?;
     Ok(Batch { now, runs, leads, templates })
 }
@@ -106,12 +108,32 @@ async fn lock_runs(tx: &mut TenantTx, claimed: Vec<Claimed>) -> DbResult<(DateTi
         let facts = Facts {
             lead: None,
             event: row.event.unwrap_or_default(),
+            past: Past::default(),
             tenant: row.tenant.unwrap_or_default(),
             open_step: row.step_status.map(|status| OpenStep { status, error }),
         };
         Some(Ready { run: by_id.remove(&row.id)?, facts, cancelled: row.cancelled, graph: None })
     });
     Ok((now, ready.collect()))
+}
+
+/// What the graphs ask about the past of their people: a statement for each graph that asks for any.
+async fn ask_history(tx: &mut TenantTx, now: DateTime<Utc>, runs: &mut [Ready]) -> DbResult<()> {
+    let mut people: HashMap<(Uuid, i32), (Arc<Graph>, Vec<Uuid>)> = HashMap::new();
+    for ready in runs.iter() {
+        if let (Some(graph), Some(lead)) = (&ready.graph, ready.run.lead_id) {
+            let key = (ready.run.automation_id, ready.run.version);
+            people.entry(key).or_insert_with(|| (Arc::clone(graph), Vec::new())).1.push(lead);
+        }
+    }
+    let mut history = History::default();
+    for (graph, leads) in people.into_values() {
+        history.extend(History::ask(tx, now, &leads, graph.conditions()).await?);
+    }
+    for ready in runs {
+        ready.facts.past = ready.run.lead_id.map(|lead| history.of(lead)).unwrap_or_default();
+    }
+    Ok(())
 }
 
 /// In order of their ids, so that two workers never wait for each other.

@@ -8,6 +8,7 @@
 //! A walk that panics fails its own run. When the batch cannot be written, its runs are taken one at a time, and the one that is to blame fails.
 
 mod act;
+mod assign;
 mod calls;
 mod claim;
 mod flush;

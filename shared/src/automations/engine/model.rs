@@ -6,7 +6,9 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::{
+    assignment::Assigned,
     auth::Role,
+    conditions::Past,
     events::NewEvent,
     messages::{Channel, Purpose},
 };
@@ -57,6 +59,8 @@ pub(super) struct Facts {
     pub lead: Option<Value>,
     /// `event` in conditions and texts.
     pub event: Value,
+    /// What the person did, as far as the graph asks for it.
+    pub past: Past,
     /// `tenant` in texts.
     pub tenant: Value,
     /// The row of the step that had begun before the run slept.
@@ -142,6 +146,23 @@ pub(super) struct Outgoing {
     pub(super) seq: i32,
 }
 
+/// A step that asks whose turn it is.
+#[derive(Clone, Debug)]
+pub(super) struct WantedTurn {
+    pub(super) lead_id: Uuid,
+    pub(super) of: Turns,
+    pub(super) seq: i32,
+}
+
+/// Whose turns.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Turns {
+    /// A policy's.
+    Policy(Uuid),
+    /// Of these colleagues.
+    List(Vec<Uuid>),
+}
+
 /// A request that a step makes, with every variable filled in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -173,6 +194,10 @@ pub(super) struct Writes {
     pub events: Vec<NewEvent>,
     /// The message that the run now waits for.
     pub message: Option<Outgoing>,
+    /// The turn that is to be taken for the person, after which the run goes on.
+    pub turn: Option<WantedTurn>,
+    /// The person got a colleague who was named.
+    pub assigned: Vec<Assigned>,
     /// The request that is to be made now; none repeats the one that was made before.
     pub call: Option<HttpRequest>,
 }

@@ -9,13 +9,15 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{
+    assign,
     calls::Call,
     flush::{self, CallRow, RunRow},
     load::{self, Batch, Ready},
-    model::{Claimed, Next, StepRow, Walked, Writes, wake},
+    model::{Claimed, Next, StepRow, Walked, WantedTurn, Writes, wake},
     walk::{Given, walk},
 };
 use crate::{
+    assignment::{self, Assigned},
     crypto::AddressHasher,
     db::{DbError, DbResult, TenantTx},
     events,
@@ -61,7 +63,7 @@ pub async fn progress(
         }
         done.push((ready.run, walked));
     }
-    write(tx, hasher, &batch, &leads, done).await
+    write(tx, hasher, &mut batch, leads, done).await
 }
 
 fn walk_safely(ready: &Ready, batch: &Batch, zone: chrono_tz::Tz) -> Walked {
@@ -115,15 +117,20 @@ fn failed(run: &Claimed, error: &DbError) -> Walked {
 async fn write(
     tx: &mut TenantTx,
     hasher: &AddressHasher,
-    batch: &Batch,
-    leads: &HashMap<Uuid, Map<String, Value>>,
+    batch: &mut Batch,
+    mut leads: HashMap<Uuid, Map<String, Value>>,
     done: Vec<(Claimed, Walked)>,
 ) -> DbResult<Progress> {
     let mut sheet = Sheet::default();
     for (run, walked) in done {
         sheet.add(run, walked);
     }
-    flush::leads(tx, leads).await?;
+    let wanted = std::mem::take(&mut sheet.turns);
+    for outcome in assign::take_turns(tx, batch, &mut leads, wanted).await? {
+        sheet.turn_taken(outcome);
+    }
+    flush::leads(tx, &leads).await?;
+    assignment::note(tx, batch.now, &sheet.assigned).await?;
     flush::activities(tx, &sheet.activities).await?;
     flush::notices(tx, &sheet.notices).await?;
     let senders: Vec<Uuid> = sheet.outgoing.iter().map(|(run, _)| *run).collect();
@@ -161,6 +168,8 @@ struct Sheet {
     outgoing: Vec<(Uuid, super::model::Outgoing)>,
     calls: Vec<CallRow>,
     events: Vec<events::NewEvent>,
+    turns: Vec<(Claimed, WantedTurn)>,
+    assigned: Vec<Assigned>,
 }
 
 impl Sheet {
@@ -174,6 +183,8 @@ impl Sheet {
         self.activities.extend(writes.activities);
         self.notices.extend(writes.notices);
         self.events.extend(writes.events);
+        self.assigned.extend(writes.assigned);
+        self.turns.extend(writes.turn.map(|turn| (run.clone(), turn)));
         let mut context = run.context;
         if let Some(fields) = context.as_object_mut() {
             // The walk has used it; the next wait needs its own.
@@ -192,16 +203,26 @@ impl Sheet {
 
     /// A message that a rule forbids is an answer too: the run goes on at once.
     fn planned(&mut self, run: Uuid, output: Value, waits: bool) {
+        self.answered(run, output, if waits { None } else { Some("skipped") });
+    }
+
+    /// Whoever was found or not: the run goes on at once.
+    fn turn_taken(&mut self, outcome: assign::Outcome) {
+        self.answered(outcome.run_id, outcome.output, Some(outcome.status));
+        self.events.extend(outcome.event);
+        self.assigned.push(outcome.assigned);
+    }
+
+    /// The answer to the step that a run stopped at, and how the step ended, if it did.
+    fn answered(&mut self, run: Uuid, output: Value, ended: Option<&'static str>) {
         let Some(row) = self.runs.iter_mut().find(|row| row.id == run) else { return };
-        if let Some(step) = self.steps.iter_mut().find(|step| step.run_id == run && step.seq == row.step_seq)
-        {
+        let step = self.steps.iter_mut().find(|step| step.run_id == run && step.seq == row.step_seq);
+        if let Some(step) = step {
             step.output = Some(output);
-            if !waits {
-                step.status = "skipped";
-                step.ended = true;
-            }
+            step.status = ended.unwrap_or(step.status);
+            step.ended = ended.is_some();
         }
-        if !waits {
+        if ended.is_some() {
             row.status = "queued";
             row.due_now = true;
         }

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     auth::Owners,
     automations::graph::Graph,
+    conditions::History,
     db::{DbResult, TenantTx},
     ids::new_id,
 };
@@ -83,8 +84,11 @@ pub async fn rehearse(
         cast.push((None, None));
     }
     let zone = tx.zone();
-    let play = |(lead_id, lead)| {
-        let facts = Facts { lead, event: Value::Object(payload.clone()), ..Facts::default() };
+    let people: Vec<Uuid> = cast.iter().filter_map(|(id, _)| *id).collect();
+    let history = History::ask(tx, now, &people, graph.conditions()).await?;
+    let play = |(lead_id, lead): (Option<Uuid>, Option<Value>)| {
+        let past = lead_id.map(|lead| history.of(lead)).unwrap_or_default();
+        let facts = Facts { lead, event: Value::Object(payload.clone()), past, ..Facts::default() };
         Play { graph, templates: &templates, now, zone, facts, preview: preview(lead_id) }.run()
     };
     Ok(cast.into_iter().map(play).collect())

@@ -299,7 +299,8 @@ impl Walk<'_> {
     }
 
     fn holds(&self, condition: &Condition) -> bool {
-        condition.holds(&conditions::Facts { roots: &self.roots, now: self.given.now })
+        let past = &self.given.facts.past;
+        condition.holds(&conditions::Facts { roots: &self.roots, now: self.given.now, past })
     }
 
     fn on_error(&self, place: usize) -> Option<usize> {

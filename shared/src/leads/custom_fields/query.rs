@@ -114,9 +114,8 @@ impl FieldQuery {
 
     /// Several values of `eq` are alternatives, as everywhere; so are those of other operators that take one.
     fn condition(&self, values: &[Value]) -> Result<Condition, (&'static str, &'static str)> {
-        let compare = |op, value| {
-            Condition::Compare(Comparison { field: format!("customFields.{}", self.key), op, value })
-        };
+        let compare =
+            |op, value| Condition::Compare(Comparison::new(format!("customFields.{}", self.key), op, value));
         Ok(match self.op {
             Operator::Between if values.len() != 2 => return Err(("wrong_type", "Give two values: 1,5.")),
             Operator::Between => compare(Operator::Between, values.to_vec().into()),
