@@ -120,7 +120,7 @@ pub(crate) fn bearer_of(grant: &TokenGrant) -> String {
 
 async fn open_any_token(app: &App, kind: TokenUse, text: &Secret) -> ApiResult<(TenantTx, TokenGrant)> {
     let token = OpaqueToken::parse(TokenKind::OneTime, text.expose()).ok_or_else(Problem::not_found)?;
-    Ok(app.db.open_one_time_token(kind, &token.hash()).await?.ok_or_else(Problem::not_found)?)
+    app.db.open_one_time_token(kind, &token.hash()).await?.ok_or_else(Problem::not_found)
 }
 
 fn require_unused(grant: &TokenGrant) -> ApiResult<()> {
