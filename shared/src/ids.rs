@@ -12,13 +12,6 @@ pub fn new_id() -> Uuid {
     Uuid::now_v7()
 }
 
-/// An id that follows from texts: the same texts, the same id. For a row that a repeated request must find again.
-#[must_use]
-pub fn derived_id(texts: &[&str]) -> Uuid {
-    // No text holds NUL: the law of the API refuses it, and headers have none.
-    Uuid::new_v5(&Uuid::NAMESPACE_URL, texts.join("\0").as_bytes())
-}
-
 /// A tenant. A type of its own, so that no row id is ever taken for the wall between businesses.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -9,9 +9,9 @@ use shared::{
     accounts::{self, Knock, Registered, Registration, SignIn},
     app::App,
     config::AppEnv,
-    db::{OnConstraint, SystemReason, TenantSettings},
-    http::{ApiResult, Check, Created, FoundingKey, Problem, Refusal, Valid, key_reused},
-    ids::new_id,
+    db::{SystemReason, TenantSettings},
+    http::{ApiResult, Check, Created, Problem, Valid},
+    ids::{TenantId, new_id},
     private::Secret,
     values::{Country, Currency, Email, Line, Zone},
 };
@@ -50,16 +50,12 @@ impl Check for Register {}
 
 /// Founds a business and signs its owner in.
 #[utoipa::path(post, path = "/api/auth/register", operation_id = "register_tenant", tag = "auth",
-    extensions(("x-role" = json!("public"))), request_body = Register,
-    params(("Idempotency-Key" = Option<String>, Header,
-        description = "Repeating the request with the same key founds no second business.")),
-    responses((status = 201, body = SignIn)))]
+    extensions(("x-role" = json!("public"))), request_body = Register, responses((status = 201, body = SignIn)))]
 pub(crate) async fn register(
     State(app): State<App>,
     visitor: Visitor,
-    key: FoundingKey,
     Valid(body): Valid<Register>,
-) -> Result<Response, Refusal> {
+) -> ApiResult {
     accounts::refuse_weak(
         &body.password,
         &[body.email.as_str(), body.name.as_str(), body.business_name.as_str()],
@@ -68,8 +64,7 @@ pub(crate) async fn register(
     let password_hash = accounts::hash_password(&body.password).await?;
     let (session, token) = visitor.begin_session(app.secret_box())?;
 
-    let mut tx = app.db.found_tenant(key.tenant(body.email.as_str()), settings(&body)?).await?;
-    let claim = key.claim(&mut tx, &app).await?;
+    let mut tx = app.db.found_tenant(TenantId::new(new_id()), settings(&body)?).await?;
     let registration = Registration {
         business_name: body.business_name,
         timezone: body.timezone,
@@ -80,17 +75,12 @@ pub(crate) async fn register(
         email: body.email,
         password_hash,
     };
-    let Registered { tenant, owner } = accounts::register(&mut tx, visitor.now, &registration, &session)
-        .await
-        // Its answer is kept for a day, the business for longer.
-        .on_constraint("tenants_pkey", key_reused)?;
+    let Registered { tenant, owner } =
+        accounts::register(&mut tx, visitor.now, &registration, &session).await?;
     crate::recovery::ask_for_proof(&mut tx, &app, visitor.now, owner.id, registration.email.as_str()).await?;
-    let mut answer = created(visitor.welcome(&app, owner, &session, &token)?.with_tenant(tenant));
-    if let Some(claim) = claim {
-        answer = claim.store(&mut tx, answer).await?;
-    }
+    let answer = visitor.welcome(&app, owner, &session, &token)?.with_tenant(tenant);
     app.queue.nudge(tx.commit().await?).await;
-    Ok(answer)
+    Ok(created(answer))
 }
 
 fn created(answer: SignIn) -> Response {

@@ -1,6 +1,6 @@
 //! When a colleague can be given leads: working hours on their own clock, and an absence with an end.
 
-use chrono::{DateTime, Datelike, Utc, Weekday};
+use chrono::{DateTime, Datelike, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     accounts::TimeOfDay,
+    automations::steps::Day,
     db::{DbResult, TenantTx},
     http::{Check, FieldErrors},
 };
@@ -28,40 +29,13 @@ pub struct Availability {
 pub struct Shift {
     /// `mon` to `sun`.
     #[schema(value_type = String, example = "mon")]
-    pub day: WeekDay,
+    pub day: Day,
     /// First minute, `HH:MM`.
     #[schema(value_type = String, example = "09:00")]
     pub from: TimeOfDay,
     /// First minute after, `HH:MM`.
     #[schema(value_type = String, example = "17:00")]
     pub to: TimeOfDay,
-}
-
-/// A day of the week.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum WeekDay {
-    Mon,
-    Tue,
-    Wed,
-    Thu,
-    Fri,
-    Sat,
-    Sun,
-}
-
-impl WeekDay {
-    const fn weekday(self) -> Weekday {
-        match self {
-            Self::Mon => Weekday::Mon,
-            Self::Tue => Weekday::Tue,
-            Self::Wed => Weekday::Wed,
-            Self::Thu => Weekday::Thu,
-            Self::Fri => Weekday::Fri,
-            Self::Sat => Weekday::Sat,
-            Self::Sun => Weekday::Sun,
-        }
-    }
 }
 
 impl Check for Availability {

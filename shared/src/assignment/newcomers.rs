@@ -25,13 +25,20 @@ pub(crate) async fn welcome(
     now: DateTime<Utc>,
     mut newcomers: Vec<Uuid>,
 ) -> DbResult<(Vec<Lead>, Vec<NewEvent>)> {
-    let mut assigned: Vec<Assigned> = Vec::new();
+    // Ids are in the order of time.
+    newcomers.sort_unstable();
+    let mut offers: Vec<(AssignmentPolicy, Vec<Uuid>)> = Vec::new();
     for policy in store::policies_for_new_leads(tx).await? {
         let fitting = fitting(tx, now, &policy, &newcomers).await?;
         newcomers.retain(|lead| !fitting.contains(lead));
-        if fitting.is_empty() {
-            continue;
+        if !fitting.is_empty() {
+            offers.push((policy, fitting));
         }
+    }
+    // Rotations are held in one order, as by the runs, so that nobody waits in a circle.
+    offers.sort_by_key(|(policy, _)| policy.id);
+    let mut assigned: Vec<Assigned> = Vec::new();
+    for (policy, fitting) in offers {
         let taken = take(tx, now, &policy.rotation(), fitting.len()).await?;
         assigned.extend(fitting.into_iter().zip(&taken.turns).map(|(lead_id, turn)| Assigned {
             lead_id,

@@ -16,10 +16,7 @@ use chrono_tz::Tz;
 use http::{Method, StatusCode, header, request::Parts};
 use uuid::Uuid;
 
-use super::{
-    Meter, Problem, RawBody,
-    idempotency::{Claim, read_key},
-};
+use super::{Meter, Problem, RawBody, idempotency::Claim};
 use crate::{
     app::App,
     auth::{Access, Owners, Permission, RecordScope, Role, Scope, role::any_allows},
@@ -254,7 +251,7 @@ impl<P: Permission> Cx<P> {
         if tx.settings().suspended && !reads && !P::WHEN_SUSPENDED {
             return Err(Refusal::Problem(suspended()));
         }
-        let claim = match read_key(parts)? {
+        let claim = match claim_key(parts)? {
             Some((route, key)) => {
                 let body = parts.extensions.get::<RawBody>().cloned().unwrap_or_default();
                 Some(Claim::take(&mut tx, app, &actor, route, key, &body.0).await?)
@@ -272,6 +269,20 @@ fn suspended() -> Problem {
         "tenant_suspended",
         "This business is suspended: reading works, changes do not.",
     )
+}
+
+fn claim_key(parts: &Parts) -> Result<Option<(String, String)>, Problem> {
+    let Some(header) = parts.headers.get("idempotency-key").filter(|_| parts.method == Method::POST) else {
+        return Ok(None);
+    };
+    let key = header.to_str().ok().filter(|key| (1..=255).contains(&key.len())).ok_or_else(|| {
+        Problem::bad_request(
+            "invalid_idempotency_key",
+            "Idempotency-Key takes 1 to 255 visible ASCII characters.",
+        )
+    })?;
+    // The path itself, not its template: the same key on another resource is another request.
+    Ok(Some((format!("POST {}", parts.uri.path()), key.to_owned())))
 }
 
 /// Opens the transaction that the `Authorization` header proves a right to.

@@ -10,84 +10,25 @@
 
 use axum::{
     body::{Body, Bytes},
-    extract::FromRequestParts,
     response::Response,
 };
-use http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
 use serde_json::{Map, Value};
 
-use super::{Actor, Problem, RawBody, cx::Refusal};
+use super::{Problem, cx::Refusal};
 use crate::{
     app::App,
     crypto::{Purpose, sha256},
     db::{DbResult, OnConstraint, TenantTx},
-    ids::{TenantId, derived_id, new_id},
+    http::Actor,
 };
 
 /// The headers that belong to a stored answer.
 const KEPT: [HeaderName; 3] = [header::CONTENT_TYPE, header::LOCATION, header::ETAG];
 
-/// The key that a request carries, and the path that it is for.
-pub(super) fn read_key(parts: &Parts) -> Result<Option<(String, String)>, Problem> {
-    let Some(header) = parts.headers.get("idempotency-key").filter(|_| parts.method == Method::POST) else {
-        return Ok(None);
-    };
-    let key = header.to_str().ok().filter(|key| (1..=255).contains(&key.len())).ok_or_else(|| {
-        Problem::bad_request(
-            "invalid_idempotency_key",
-            "Idempotency-Key takes 1 to 255 visible ASCII characters.",
-        )
-    })?;
-    // The path itself, not its template: the same key on another resource is another request.
-    Ok(Some((format!("POST {}", parts.uri.path()), key.to_owned())))
-}
-
-/// The key of somebody who founds a business and is nobody yet. The new tenant's id follows from the address and the key, so that
-/// the same request again finds the tenant of the first one, and in it the answer.
-pub struct FoundingKey {
-    asked: Option<(String, String)>,
-    body: Bytes,
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for FoundingKey {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let body = parts.extensions.get::<RawBody>().cloned().unwrap_or_default();
-        Ok(Self { asked: read_key(parts)?, body: body.0 })
-    }
-}
-
-impl FoundingKey {
-    /// The tenant that the request founds, or has founded.
-    #[must_use]
-    pub fn tenant(&self, email: &str) -> TenantId {
-        TenantId::new(match &self.asked {
-            Some((route, key)) => derived_id(&[route, email, key]),
-            None => new_id(),
-        })
-    }
-
-    /// Takes the key in the tenant of [`Self::tenant`]; `None` when the request carries none.
-    ///
-    /// # Errors
-    /// The answer of the first request, 422 for another body, 409 while the first one runs.
-    pub async fn claim(self, tx: &mut TenantTx, app: &App) -> Result<Option<Claim>, Refusal> {
-        let Some((route, key)) = self.asked else { return Ok(None) };
-        let claim = Claim {
-            app: app.clone(),
-            caller: "founder".to_owned(),
-            route,
-            key,
-            body_hash: sha256(&self.body),
-        };
-        claim.hold(tx).await.map(Some)
-    }
-}
-
 /// A key that this request holds.
-pub struct Claim {
+pub(super) struct Claim {
     app: App,
     caller: String,
     route: String,
@@ -113,19 +54,20 @@ impl Claim {
         body: &[u8],
     ) -> Result<Self, Refusal> {
         let caller = format!("{}:{}", actor.kind(), actor.id());
-        Self { app: app.clone(), caller, route, key, body_hash: sha256(body) }.hold(tx).await
-    }
-
-    async fn hold(self, tx: &mut TenantTx) -> Result<Self, Refusal> {
-        if !self.lock(tx).await? {
+        let claim = Self { app: app.clone(), caller, route, key, body_hash: sha256(body) };
+        if !claim.lock(tx).await? {
             return Err(Refusal::Problem(in_flight()));
         }
-        match self.find(tx).await? {
-            None => Ok(self),
-            Some(stored) if stored.body_hash == self.body_hash => Err(self
+        match claim.find(tx).await? {
+            None => Ok(claim),
+            Some(stored) if stored.body_hash == claim.body_hash => Err(claim
                 .open(tx, &stored)
                 .map_or_else(Refusal::Problem, |body| Refusal::Replay(stored.replay(body)))),
-            Some(_) => Err(Refusal::Problem(key_reused())),
+            Some(_) => Err(Refusal::Problem(Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency_key_reused",
+                "This Idempotency-Key was used with another body.",
+            ))),
         }
     }
 
@@ -167,10 +109,7 @@ impl Claim {
     }
 
     /// Stores a success in the transaction of its effect.
-    ///
-    /// # Errors
-    /// When the database refuses.
-    pub async fn store(self, tx: &mut TenantTx, response: Response) -> Result<Response, Problem> {
+    pub(super) async fn store(self, tx: &mut TenantTx, response: Response) -> Result<Response, Problem> {
         if !response.status().is_success() {
             return Ok(response);
         }
@@ -239,16 +178,6 @@ impl Stored {
         headers.insert("idempotency-replayed", HeaderValue::from_static("true"));
         response
     }
-}
-
-/// 422 for a key that belongs to another request.
-#[must_use]
-pub fn key_reused() -> Problem {
-    Problem::new(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "idempotency_key_reused",
-        "This Idempotency-Key was used with another body.",
-    )
 }
 
 fn in_flight() -> Problem {

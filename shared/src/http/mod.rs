@@ -29,9 +29,8 @@ pub use answer::{Accepted, Created, Hashed, MultiStatus, NoContent, Together, Ve
 pub(crate) use body::locate_field;
 pub use body::{Check, RawBody, Valid, ValidOrDefault, parse as parse_body, parse_value};
 pub use common::DOCUMENT;
-pub use cx::{Actor, ApiResult, Cx, FRESHNESS, OpenCx, Refusal};
+pub use cx::{Actor, ApiResult, Cx, FRESHNESS, OpenCx};
 pub use etag::IfMatch;
-pub use idempotency::{Claim, FoundingKey, key_reused};
 pub use law::{ClientIp, RequestId};
 pub use meter::Meter;
 pub use page::{Keyset, KeysetValue, Page, PageParams, PageRequest, SortField, SortKind};

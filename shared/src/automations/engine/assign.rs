@@ -22,7 +22,8 @@ pub(super) struct Outcome {
     pub(super) status: &'static str,
     pub(super) output: Value,
     pub(super) event: Option<NewEvent>,
-    pub(super) assigned: Assigned,
+    /// What is to be written down: nothing when it is the colleague's already.
+    pub(super) assigned: Option<Assigned>,
 }
 
 /// Takes the turns. The people are held already; the rotations are held in one order, so that two workers never wait for each
@@ -79,7 +80,7 @@ fn settle(
     let Some(owner) = assigned.owner else {
         let output = json!({"assigned": false, "absent": assigned.absent});
         let assigned = Assigned { owner: None, previous: None, ..assigned };
-        return Outcome { run_id: run.id, status: "skipped", output, event: None, assigned };
+        return Outcome { run_id: run.id, status: "skipped", output, event: None, assigned: Some(assigned) };
     };
     let mut event = None;
     if let Some(facts) = facts.filter(|_| assigned.previous != Some(owner)) {
@@ -97,5 +98,6 @@ fn settle(
             occurred_at: batch.now,
         });
     }
+    let assigned = event.is_some().then_some(assigned);
     Outcome { run_id: run.id, status: "completed", output: json!({"ownerId": owner}), event, assigned }
 }

@@ -210,7 +210,7 @@ impl Sheet {
     fn turn_taken(&mut self, outcome: assign::Outcome) {
         self.answered(outcome.run_id, outcome.output, Some(outcome.status));
         self.events.extend(outcome.event);
-        self.assigned.push(outcome.assigned);
+        self.assigned.extend(outcome.assigned);
     }
 
     /// The answer to the step that a run stopped at, and how the step ended, if it did.

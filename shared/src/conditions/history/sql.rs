@@ -262,7 +262,7 @@ fn push_operand(query: &mut Query<'_>, asked: &Asked, scope: Scope<'_>, operand:
             query.push_bind(at);
         }
         (Operand::Number(number), Some(unit), Some(kind)) => {
-            push_measured(query, scope, number, (kind, unit))
+            push_measured(query, scope, number, (kind, unit));
         }
         (Operand::Number(number), ..) => {
             query.push_bind(number.to_string()).push("::text::numeric");

@@ -5,7 +5,6 @@ use serde_json::json;
 use super::*;
 use crate::conditions::Condition;
 
-#[expect(clippy::needless_pass_by_value, reason = "each caller makes its comparison on the spot")]
 fn problems(comparison: Value) -> Vec<(String, &'static str)> {
     let condition: Condition = serde_json::from_value(comparison).unwrap();
     condition.problems().into_iter().map(|(pointer, code, _)| (pointer, code)).collect()
