@@ -7,7 +7,10 @@ use std::{
 
 use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 
-use super::map::{End, PARTS, Part};
+use super::{
+    map::{End, PARTS},
+    others::OTHERS,
+};
 
 /// What the map does not say, or says of something that is not there. Each sentence tells what to do.
 ///
@@ -18,16 +21,24 @@ pub async fn violations(url: &str) -> Result<Vec<String>, sqlx::Error> {
     let (columns, references) = (columns(&mut conn).await?, references(&mut conn).await?);
     conn.close().await?;
     let mut found = Vec::new();
-    for table in columns.keys().filter(|table| parts_of(table).next().is_none()) {
+    for table in columns
+        .keys()
+        .filter(|table| !PARTS.iter().any(|part| part.table == **table) && other(table).is_none())
+    {
         found.push(format!(
             "{table}: the map does not know it. Say in shared/src/privacy/map.rs whose its rows are and what erasure does to them"
         ));
     }
     for part in PARTS {
-        match columns.get(part.table) {
-            Some(texts) => found.extend(undecided(part, texts)),
-            None => found.push(format!("{}: the map speaks of a table that is not there", part.table)),
-        }
+        let emptied: &[(&str, &str)] = match part.end {
+            End::Removed => continue,
+            End::Emptied(columns) => columns,
+            End::Kept => &[],
+        };
+        found.extend(undecided(&columns, part.table, emptied, part.stays));
+    }
+    for (table, stays) in OTHERS {
+        found.extend(undecided(&columns, table, &[], stays));
     }
     for (table, column, of) in &references {
         found.extend(unfollowed(table, column, of));
@@ -35,49 +46,46 @@ pub async fn violations(url: &str) -> Result<Vec<String>, sqlx::Error> {
     Ok(found)
 }
 
-fn parts_of(table: &str) -> impl Iterator<Item = &'static Part> + use<'_> {
-    PARTS.iter().filter(move |part| part.table == table)
+fn other(table: &str) -> Option<&'static [&'static str]> {
+    OTHERS.iter().find(|(name, _)| *name == table).map(|(_, stays)| *stays)
 }
 
 /// Columns of rows that stay, of which nobody has said what becomes of them.
-fn undecided(part: &Part, texts: &BTreeSet<String>) -> Vec<String> {
-    let emptied: &[(&str, &str)] = match part.end {
-        End::Removed => return Vec::new(),
-        End::Emptied(columns) => columns,
-        End::Kept => &[],
+fn undecided(
+    columns: &BTreeMap<String, BTreeSet<String>>,
+    table: &str,
+    emptied: &[(&str, &str)],
+    stays: &[&str],
+) -> Vec<String> {
+    let Some(texts) = columns.get(table) else {
+        return vec![format!("{table}: the map speaks of a table that is not there")];
     };
-    let mut found = Vec::new();
-    for column in texts {
-        let decided = part.stays.contains(&column.as_str()) || emptied.iter().any(|(name, _)| name == column);
-        if !decided {
-            found.push(format!(
-                "{}.{column}: it can hold text, and the map does not say whether erasing a person empties it",
-                part.table
-            ));
-        }
-    }
-    for column in part.stays.iter().filter(|column| !texts.contains(**column)) {
-        found.push(format!(
-            "{}.{column}: the map lets it stay, but there is no such column that can hold text",
-            part.table
-        ));
-    }
-    found
+    let decided =
+        |column: &String| stays.contains(&column.as_str()) || emptied.iter().any(|(name, _)| name == column);
+    let open = texts.iter().filter(|column| !decided(column)).map(|column| {
+        format!(
+            "{table}.{column}: it can hold text, and the map does not say whether erasing a person empties it"
+        )
+    });
+    let gone = stays.iter().filter(|column| !texts.contains(**column)).map(|column| {
+        format!("{table}.{column}: the map lets it stay, but there is no such column that can hold text")
+    });
+    open.chain(gone).collect()
 }
 
 /// References that the map does not follow.
 fn unfollowed(table: &str, column: &str, of: &str) -> Option<String> {
-    let mut parts = parts_of(table);
     if of == "leads" {
-        let followed = parts.any(|part| part.archived && part.rows.contains(&format!("t.{column} ")));
+        let follows = format!("t.{column} ");
+        let followed =
+            PARTS.iter().any(|part| part.table == table && part.archived && part.rows.contains(&follows));
         return (!followed).then(|| {
             format!("{table}.{column} refers to leads, but neither archive nor erasure follows it: name it in the map's condition")
         });
     }
-    let of_persons = parts_of(of).any(|part| !part.rows.is_empty());
-    let stray = of_persons && parts.all(|part| part.rows.is_empty());
+    let stray = other(table).is_some() && PARTS.iter().any(|part| part.table == of);
     stray.then(|| {
-        format!("{table} hangs on {of}, whose rows are persons', but the map says that it is nobody's")
+        format!("{table} hangs on {of}, whose rows are persons', but stands among the tables of nobody")
     })
 }
 

@@ -14,6 +14,7 @@ mod check;
 mod erase;
 mod map;
 mod night;
+mod others;
 mod retained;
 mod subject;
 mod trace;

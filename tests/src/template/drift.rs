@@ -34,6 +34,18 @@ const VISIBILITY_FACTOR: u64 = 6;
 const LEAST_RECEIVES: u64 = 5;
 const FOURTEEN_DAYS: u64 = 14 * 24 * 3600;
 
+impl Route {
+    fn is(&self, method: &str, path: &str) -> bool {
+        self.method == method && self.path == path
+    }
+
+    /// Whether this is one event for all methods and for everything below a path, this path among it.
+    fn swallows(&self, path: &str) -> bool {
+        let above = self.path.strip_suffix("{proxy+}").filter(|_| self.method == "ANY");
+        above.is_some_and(|above| path.starts_with(above))
+    }
+}
+
 impl Template {
     /// Routes of the code, as (method, path, function), against the events. OPTIONS lines are left alone: preflights are in no OpenAPI document.
     #[must_use]
@@ -43,11 +55,16 @@ impl Template {
                 .iter()
                 .flat_map(|function| function.routes.iter().map(move |route| (route, function)))
         };
-        let same = |route: &Route, method: &str, path: &str| route.method == method && route.path == path;
         let mut found = Vec::new();
         for (method, path, name) in routes_of_code {
-            let owners: Vec<_> =
-                routed().filter(|(route, _)| same(route, method, path)).map(|(_, f)| &f.name).collect();
+            // The gateway, too, takes the exact route before a greedy one.
+            let exact: Vec<_> =
+                routed().filter(|(route, _)| route.is(method, path)).map(|(_, f)| &f.name).collect();
+            let owners = if exact.is_empty() {
+                routed().filter(|(route, _)| route.swallows(path)).map(|(_, f)| &f.name).collect()
+            } else {
+                exact
+            };
             match owners.as_slice() {
                 [owner] if owner == name => {}
                 [] => found.push(format!(
@@ -60,7 +77,8 @@ impl Template {
             }
         }
         for (route, function) in routed().filter(|(route, _)| route.method != "OPTIONS") {
-            let served = routes_of_code.iter().any(|(method, path, _)| same(route, method, path));
+            let served =
+                routes_of_code.iter().any(|(method, path, _)| route.is(method, path) || route.swallows(path));
             if !served {
                 found.push(format!(
                     "template.yaml routes {} {} to {} ({}), and no code serves it: remove the line or mount the route.",
