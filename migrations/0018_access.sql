@@ -126,3 +126,22 @@ begin
     execute format('revoke wellspring_lookup from %I', migrating);
 end
 $$;
+
+-- The business that a visitor has founded with an Idempotency-Key within a day: a registration whose answer was lost is answered again and
+-- founds no second one. `p_caller` is `visitor:` and a keyed hash of the owner's address; callers of other kinds belong to a business and look there.
+call open_columns('idempotency_keys', 'wellspring_lookup', 'tenant_id, caller, route, key, created_at');
+create index idempotency_keys_visitor_idx on idempotency_keys (caller, key) where caller like 'visitor:%';
+create function tenant_of_visitor(p_caller text, p_route text, p_key text) returns uuid
+    language plpgsql stable security definer
+    set search_path = pg_catalog, public, pg_temp
+as $$
+begin
+    return (
+        select k.tenant_id from idempotency_keys k
+        where k.caller = p_caller and k.key = p_key and k.route = p_route and k.caller like 'visitor:%'
+          and k.created_at > now() - interval '24 hours'
+        order by k.created_at desc limit 1
+    );
+end
+$$;
+call give_function('tenant_of_visitor(text, text, text)', 'wellspring_lookup');

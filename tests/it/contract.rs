@@ -1,6 +1,6 @@
 //! The law of the API, over all routes.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use serde_json::Value;
 use tests::template::{Template, example_drift};
@@ -14,6 +14,21 @@ fn the_committed_description_is_what_the_code_says() {
         committed == generated,
         "docs/openapi.json is stale. You changed a route or a shape; run `make openapi` and commit the result"
     );
+}
+
+#[test]
+fn a_name_of_a_shape_means_one_shape_in_all_functions() {
+    let mut known: BTreeMap<String, (&str, Value)> = BTreeMap::new();
+    for (function, api) in local::functions::APIS {
+        let description = serde_json::to_value(api().to_openapi()).unwrap();
+        for (name, shape) in description["components"]["schemas"].as_object().into_iter().flatten() {
+            let (other, first) = known.entry(name.clone()).or_insert_with(|| (function, shape.clone()));
+            assert!(
+                first == shape,
+                "`{name}` is one thing in {other} and another in {function}; in the description one would hide the other. Rename one"
+            );
+        }
+    }
 }
 
 fn root() -> std::path::PathBuf {

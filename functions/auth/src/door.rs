@@ -1,6 +1,6 @@
 //! What the routes share that are called before anybody is known.
 
-use axum::extract::FromRequestParts;
+use axum::{extract::FromRequestParts, response::Response};
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, request::Parts};
 use shared::{
@@ -9,7 +9,7 @@ use shared::{
     auth::{Access, Permission, Proof, Role, Scope, Surface, password::Verdict, refresh},
     crypto::{OpaqueToken, SecretBoxKeys, TokenKind},
     db::{SystemReason, TenantTx, TokenGrant, TokenUse},
-    http::{Actor, ApiResult, ClientIp, Problem},
+    http::{Actor, ApiResult, Claimed, ClientIp, DoorClaim, DoorKey, Problem},
     ids::new_id,
     private::Secret,
 };
@@ -91,10 +91,40 @@ pub(crate) async fn open_token(
     kind: TokenUse,
     text: &Secret,
 ) -> ApiResult<(TenantTx, TokenGrant)> {
+    let (tx, grant) = open_any_token(app, kind, text).await?;
+    require_unused(&grant)?;
+    Ok((tx, grant))
+}
+
+/// The same with a key: whoever used the token with this key is answered as then.
+pub(crate) async fn open_token_once(
+    app: &App,
+    kind: TokenUse,
+    text: &Secret,
+    key: &DoorKey,
+) -> ApiResult<Result<(TenantTx, TokenGrant, DoorClaim), Response>> {
+    let (mut tx, grant) = open_any_token(app, kind, text).await?;
+    match key.claim(&mut tx, app, &bearer_of(&grant)).await? {
+        Claimed::Before(answer) => Ok(Err(answer)),
+        Claimed::Now(claim) => {
+            require_unused(&grant)?;
+            Ok(Ok((tx, grant, claim)))
+        }
+    }
+}
+
+/// What stands in for a caller who has shown a token.
+pub(crate) fn bearer_of(grant: &TokenGrant) -> String {
+    format!("token:{}", grant.token_id)
+}
+
+async fn open_any_token(app: &App, kind: TokenUse, text: &Secret) -> ApiResult<(TenantTx, TokenGrant)> {
     let token = OpaqueToken::parse(TokenKind::OneTime, text.expose()).ok_or_else(Problem::not_found)?;
-    let (tx, grant) =
-        app.db.open_one_time_token(kind, &token.hash()).await?.ok_or_else(Problem::not_found)?;
-    if grant.used || grant.expired { Err(gone()) } else { Ok((tx, grant)) }
+    app.db.open_one_time_token(kind, &token.hash()).await?.ok_or_else(Problem::not_found)
+}
+
+fn require_unused(grant: &TokenGrant) -> ApiResult<()> {
+    if grant.used || grant.expired { Err(gone()) } else { Ok(()) }
 }
 
 /// 410.

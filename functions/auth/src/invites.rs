@@ -1,13 +1,13 @@
 //! Invitations: sent by an administrator, accepted by whoever has the mail.
 
-use axum::{Extension, Json, extract::State, response::IntoResponse};
+use axum::{Extension, Json, extract::State};
 use serde::{Deserialize, Serialize};
 use shared::{
     accounts::{self, NewUser, SignIn},
     app::App,
     auth::{RecordScope, Role, WriteAdmin},
     db::TokenUse,
-    http::{ApiResult, Check, Created, Cx, Problem, RequestId, Valid},
+    http::{ApiResult, Check, Claimed, Created, Cx, DoorKey, Problem, RequestId, Valid},
     private::Secret,
     values::{Email, Line},
 };
@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
-    door::{Visitor, gone, open_token},
+    door::{Visitor, bearer_of, gone, open_token_once},
     users::{add, require_rank},
 };
 
@@ -96,20 +96,29 @@ pub(crate) async fn invite_user(
 pub(crate) async fn accept_invite(
     State(app): State<App>,
     visitor: Visitor,
+    key: DoorKey,
     Valid(body): Valid<AcceptInvite>,
 ) -> ApiResult {
     accounts::refuse_weak(&body.password, &[])?;
-    let (tx, grant) = open_token(&app, TokenUse::Invite, &body.token).await?;
+    let (tx, grant, _) = match open_token_once(&app, TokenUse::Invite, &body.token, &key).await? {
+        Ok(opened) => opened,
+        Err(answered) => return Ok(answered),
+    };
     let tenant = tx.tenant_id();
     // The transaction must not wait for the hash; the invitation is spent by a conditional update in the next one.
     tx.commit().await?;
     let hash = accounts::hash_password(&body.password).await?;
     let (session, refresh) = visitor.begin_session(app.secret_box())?;
     let mut tx = app.db.open_tenant(tenant).await?.ok_or_else(gone)?;
+    let claim = match key.claim(&mut tx, &app, &bearer_of(&grant)).await? {
+        Claimed::Now(claim) => claim,
+        Claimed::Before(answered) => return Ok(answered),
+    };
     let account = accounts::accept_invite(&mut tx, visitor.now, grant.token_id, &hash, &session)
         .await?
         .ok_or_else(gone)?;
     let answer = visitor.welcome(&app, account, &session, &refresh)?;
+    let answer = claim.store(&mut tx, Json(answer)).await?;
     tx.commit().await?;
-    Ok(Json(answer).into_response())
+    Ok(answer)
 }

@@ -14,7 +14,7 @@ use shared::{
     config::AppEnv,
     crypto::{OpaqueToken, TokenKind},
     db::{OnConstraint, SystemReason, TenantTx, TokenUse},
-    http::{Accepted, ApiResult, Check, NoContent, Problem, Valid},
+    http::{Accepted, ApiResult, Check, Claimed, DoorKey, NoContent, Problem, Valid},
     mails::{self, Letter, Mail},
     private::{Private, Secret},
     values::{Email, Line},
@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::door::{Visitor, gone, open_token};
+use crate::door::{Visitor, bearer_of, gone, open_token_once};
 
 /// Requests from one network in fifteen minutes. A developer's machine and the test suite ask by the hundred.
 const LIMIT: i32 = 100;
@@ -155,21 +155,34 @@ async fn send_reset(
 /// Sets a new password and ends every session. A second use is 410.
 #[utoipa::path(post, path = "/api/auth/reset", operation_id = "reset_password", tag = "auth",
     extensions(("x-role" = json!("public"))), request_body = Reset, responses((status = 204)))]
-pub(crate) async fn reset(State(app): State<App>, visitor: Visitor, Valid(body): Valid<Reset>) -> ApiResult {
+pub(crate) async fn reset(
+    State(app): State<App>,
+    visitor: Visitor,
+    key: DoorKey,
+    Valid(body): Valid<Reset>,
+) -> ApiResult {
     accounts::refuse_weak(&body.password, &[])?;
-    let (tx, grant) = open_token(&app, TokenUse::Reset, &body.token).await?;
+    let (tx, grant, _) = match open_token_once(&app, TokenUse::Reset, &body.token, &key).await? {
+        Ok(opened) => opened,
+        Err(answered) => return Ok(answered),
+    };
     let tenant = tx.tenant_id();
     // The transaction must not wait for the hash; the reset is spent by a conditional update in the next one.
     tx.commit().await?;
     let hash = accounts::hash_password(&body.password).await?;
     let mut tx = app.db.open_tenant(tenant).await?.ok_or_else(gone)?;
+    let claim = match key.claim(&mut tx, &app, &bearer_of(&grant)).await? {
+        Claimed::Now(claim) => claim,
+        Claimed::Before(answered) => return Ok(answered),
+    };
     let account =
         accounts::reset_password(&mut tx, visitor.now, grant.token_id, &hash).await?.ok_or_else(gone)?;
     let mail = Mail { to: account.email.expose(), letter: Letter::PasswordChanged };
     mails::owe(&mut tx, &app, mail).await?;
+    let answer = claim.store(&mut tx, NoContent).await?;
     note(&mut tx, "user.password_reset", account.id).await?;
     app.queue.nudge(tx.commit().await?).await;
-    Ok(NoContent.into_response())
+    Ok(answer)
 }
 
 /// Proves an address; one that was asked for in place of another is the one to sign in with from now on.
@@ -179,21 +192,27 @@ pub(crate) async fn reset(State(app): State<App>, visitor: Visitor, Valid(body):
 pub(crate) async fn verify_email(
     State(app): State<App>,
     visitor: Visitor,
+    key: DoorKey,
     Valid(body): Valid<VerifyEmail>,
 ) -> ApiResult {
-    let (mut tx, grant) = open_token(&app, TokenUse::Verify, &body.token).await?;
+    let (mut tx, grant, claim) = match open_token_once(&app, TokenUse::Verify, &body.token, &key).await? {
+        Ok(opened) => opened,
+        Err(answered) => return Ok(answered),
+    };
     let proved = accounts::prove_email(&mut tx, visitor.now, grant.token_id)
         .await
         .on_constraint(EMAIL_TAKEN, || {
             Problem::conflict("user_exists", "A colleague has this e-mail address.")
         })?
         .ok_or_else(gone)?;
+    let verified = VerifiedEmail { email: proved.email.clone(), email_verified_at: visitor.now };
+    let answer = claim.store(&mut tx, Json(verified)).await?;
     if proved.former != proved.email {
         mails::owe(&mut tx, &app, Mail { to: proved.former.expose(), letter: Letter::EmailChanged }).await?;
         note(&mut tx, "user.email_changed", proved.user).await?;
     }
     app.queue.nudge(tx.commit().await?).await;
-    Ok(Json(VerifiedEmail { email: proved.email, email_verified_at: visitor.now }).into_response())
+    Ok(answer)
 }
 
 /// Owes a mail to an address that is to be proved.

@@ -6,11 +6,11 @@ use axum::{
 };
 use serde::Deserialize;
 use shared::{
-    accounts::{self, Knock, Registered, Registration, SignIn},
+    accounts::{self, Guard, Knock, Registered, Registration, SignIn},
     app::App,
     config::AppEnv,
     db::{SystemReason, TenantSettings},
-    http::{ApiResult, Check, Created, Problem, Valid},
+    http::{ApiResult, Check, Claimed, Created, DoorKey, Problem, Valid},
     ids::{TenantId, new_id},
     private::Secret,
     values::{Country, Currency, Email, Line, Zone},
@@ -54,6 +54,7 @@ impl Check for Register {}
 pub(crate) async fn register(
     State(app): State<App>,
     visitor: Visitor,
+    key: DoorKey,
     Valid(body): Valid<Register>,
 ) -> ApiResult {
     accounts::refuse_weak(
@@ -64,7 +65,18 @@ pub(crate) async fn register(
     let password_hash = accounts::hash_password(&body.password).await?;
     let (session, token) = visitor.begin_session(app.secret_box())?;
 
+    let caller = Guard::new(app.secret_box(), body.email.as_str(), visitor.address)
+        .map_err(|_| Problem::internal())?
+        .visitor();
     let mut tx = app.db.found_tenant(TenantId::new(new_id()), settings(&body)?).await?;
+    if let Some(tenant) = key.founded(&mut tx, &caller).await? {
+        drop(tx);
+        app.db.settle().await;
+        return answered(&app, tenant, &key, &caller).await;
+    }
+    let Claimed::Now(claim) = key.claim(&mut tx, &app, &caller).await? else {
+        return Err(Problem::internal());
+    };
     let registration = Registration {
         business_name: body.business_name,
         timezone: body.timezone,
@@ -79,8 +91,20 @@ pub(crate) async fn register(
         accounts::register(&mut tx, visitor.now, &registration, &session).await?;
     crate::recovery::ask_for_proof(&mut tx, &app, visitor.now, owner.id, registration.email.as_str()).await?;
     let answer = visitor.welcome(&app, owner, &session, &token)?.with_tenant(tenant);
+    let answer = claim.store(&mut tx, created(answer)).await?;
     app.queue.nudge(tx.commit().await?).await;
-    Ok(created(answer))
+    Ok(answer)
+}
+
+/// What the registration with this key was answered.
+async fn answered(app: &App, tenant: TenantId, key: &DoorKey, caller: &str) -> ApiResult {
+    let lapsed =
+        || Problem::conflict("idempotency_answer_lost", "This registration's answer is no longer kept.");
+    let mut tx = app.db.open_tenant(tenant).await?.ok_or_else(lapsed)?;
+    match key.claim(&mut tx, app, caller).await? {
+        Claimed::Before(answer) => Ok(answer),
+        Claimed::Now(_) => Err(lapsed()),
+    }
 }
 
 fn created(answer: SignIn) -> Response {

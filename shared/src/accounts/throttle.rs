@@ -107,6 +107,12 @@ impl Guard {
         &self.account
     }
 
+    /// What stands in for a caller who has shown no more than the address.
+    #[must_use]
+    pub fn visitor(&self) -> String {
+        format!("visitor:{}", hex::encode(self.account))
+    }
+
     fn keys(&self) -> Vec<Vec<u8>> {
         [self.account, self.network, self.pair].iter().map(|hash| hash.to_vec()).collect()
     }

@@ -18,7 +18,7 @@ use crate::{
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Availability {
     /// Working hours in the colleague's own zone; none means always.
-    pub working_hours: Vec<Shift>,
+    pub working_hours: Vec<WorkingHours>,
     /// On leave until then.
     pub away_until: Option<DateTime<Utc>>,
 }
@@ -26,7 +26,7 @@ pub struct Availability {
 /// A stretch of working hours. One that ends before it begins ends on the next day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Shift {
+pub struct WorkingHours {
     /// `mon` to `sun`.
     #[schema(value_type = String, example = "mon")]
     pub day: Day,
@@ -60,7 +60,7 @@ impl Availability {
         }
         let local = now.with_timezone(&zone);
         let (day, time) = (local.weekday(), local.time());
-        let contains = |shift: &Shift| {
+        let contains = |shift: &WorkingHours| {
             let (from, to) = (shift.from.time(), shift.to.time());
             let (today, yesterday) = (shift.day.weekday() == day, shift.day.weekday().succ() == day);
             if from < to {

@@ -17,7 +17,7 @@ mod store;
 mod take;
 mod turns;
 
-pub use availability::{Availability, Shift, find_availability, set_availability};
+pub use availability::{Availability, WorkingHours, find_availability, set_availability};
 pub use model::{AssignmentPolicy, Member, NewPolicy, PolicyPatch, Rotation, Strategy};
 pub(crate) use newcomers::welcome;
 pub use note::{Assigned, note};

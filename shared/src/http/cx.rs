@@ -254,7 +254,8 @@ impl<P: Permission> Cx<P> {
         let claim = match claim_key(parts)? {
             Some((route, key)) => {
                 let body = parts.extensions.get::<RawBody>().cloned().unwrap_or_default();
-                Some(Claim::take(&mut tx, app, &actor, route, key, &body.0).await?)
+                let caller = format!("{}:{}", actor.kind(), actor.id());
+                Some(Claim::take(&mut tx, app, caller, route, key, &body.0).await?)
             }
             None => None,
         };
@@ -271,7 +272,7 @@ fn suspended() -> Problem {
     )
 }
 
-fn claim_key(parts: &Parts) -> Result<Option<(String, String)>, Problem> {
+pub(super) fn claim_key(parts: &Parts) -> Result<Option<(String, String)>, Problem> {
     let Some(header) = parts.headers.get("idempotency-key").filter(|_| parts.method == Method::POST) else {
         return Ok(None);
     };

@@ -21,7 +21,6 @@ use crate::{
     app::App,
     crypto::{Purpose, sha256},
     db::{DbResult, OnConstraint, TenantTx},
-    http::Actor,
 };
 
 /// The headers that belong to a stored answer.
@@ -48,12 +47,11 @@ impl Claim {
     pub(super) async fn take(
         tx: &mut TenantTx,
         app: &App,
-        actor: &Actor,
+        caller: String,
         route: String,
         key: String,
         body: &[u8],
     ) -> Result<Self, Refusal> {
-        let caller = format!("{}:{}", actor.kind(), actor.id());
         let claim = Self { app: app.clone(), caller, route, key, body_hash: sha256(body) };
         if !claim.lock(tx).await? {
             return Err(Refusal::Problem(in_flight()));
@@ -180,7 +178,7 @@ impl Stored {
     }
 }
 
-fn in_flight() -> Problem {
+pub(super) fn in_flight() -> Problem {
     Problem::conflict("idempotency_in_flight", "A request with this Idempotency-Key is still running.")
         .retry_after(1)
 }

@@ -83,6 +83,9 @@ fn add_components(document: &mut Value) -> Result<(), serde_json::Error> {
 const WITHOUT_VERSION: [&str; 5] =
     ["cancel_message", "delete_api_key", "delete_identity", "delete_session", "reschedule_message"];
 
+/// Public operations whose effect an `Idempotency-Key` keeps from being repeated.
+const PUBLIC_WITH_KEY: [&str; 4] = ["accept_invite", "register_tenant", "reset_password", "verify_email"];
+
 /// Every other PATCH and DELETE compares the version, as the law says. A few name the header themselves.
 fn takes_if_match(method: &str, operation: &mut Value) -> bool {
     let id = operation["operationId"].as_str().unwrap_or_default();
@@ -110,12 +113,11 @@ fn complete(method: &str, operation: &mut Value) {
         if operation["x-scope"].is_null() {
             operation["x-scope"] = json!(usual_scope(method, operation));
         }
-        if method == "post" {
-            parameters(operation).push(header(
-                "Idempotency-Key",
-                "Repeating the request with the same key has no second effect.",
-            ));
-        }
+    }
+    let id = operation["operationId"].as_str().unwrap_or_default();
+    if method == "post" && (role != "public" || PUBLIC_WITH_KEY.contains(&id)) {
+        parameters(operation)
+            .push(header("Idempotency-Key", "Repeating the request with the same key has no second effect."));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Registration and login.
 
 use futures::future::join_all;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{alter, login, login_from, refresh, text};
@@ -110,4 +111,47 @@ async fn ten_failures_shut_one_place_out_and_let_the_owner_in_from_another() {
     refused.expect_problem(429, "too_many_attempts");
     assert!((1..=900).contains(&refused.header("retry-after").parse::<u32>().unwrap()));
     login_from(2, &tenant.email, PASSWORD).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_lost_answer_of_a_registration_or_a_link_comes_again_and_nothing_is_done_twice() {
+    let email = unique_email("once");
+    let body =
+        |name: &str| json!({"businessName": name, "name": "Olga", "email": email, "password": PASSWORD});
+    let post = async |path: &str, key: &str, body: &Value| {
+        let anonymous = Client::anonymous();
+        anonymous.send(anonymous.request(Method::POST, path).header("idempotency-key", key).json(body)).await
+    };
+    let register = async |key: &str, body: Value| post("/api/auth/register", key, &body).await;
+    let answers = join_all((0..8).map(|_| register("first", body("Once")))).await;
+    let made: Vec<Value> =
+        answers.iter().filter(|answer| answer.status != 409).map(|answer| answer.expect(201)).collect();
+    assert!(!made.is_empty() && made.windows(2).all(|pair| pair[0] == pair[1]));
+    let again = register("first", body("Once")).await;
+    assert_eq!((again.expect(201), again.header("idempotency-replayed")), (made[0].clone(), "true"));
+    assert_eq!(again.header("location"), "/api/tenant");
+    register("first", body("Twice")).await.expect_problem(422, "idempotency_key_reused");
+    // One business: the address alone opens it. Another key, or another's address with this key, founds another.
+    let session = login(json!({"email": email, "password": PASSWORD})).await.expect(200);
+    register("second", body("Twice")).await.expect(201);
+    login(json!({"email": email, "password": PASSWORD})).await.expect_problem(409, "tenant_required");
+    let other = json!({"businessName": "Other", "name": "Olga", "email": unique_email("other"), "password": PASSWORD});
+    let other = register("first", other).await.expect(201);
+    assert_ne!(other["tenant"]["id"], made[0]["tenant"]["id"]);
+
+    let owner = Client::anonymous().with_token(text(&session["accessToken"]));
+    let invite = json!({"email": unique_email("guest"), "role": "staff"});
+    let invite = owner.post("/api/users/invite", invite).await.expect(201);
+    let accept = json!({"token": invite["token"], "password": PASSWORD});
+    let accepted = post("/api/auth/accept-invite", "accept", &accept).await.expect(200);
+    let again = post("/api/auth/accept-invite", "accept", &accept).await;
+    assert_eq!((again.expect(200), again.header("idempotency-replayed")), (accepted, "true"));
+    post("/api/auth/accept-invite", "another", &accept).await.expect_problem(410, "token_used");
+
+    let forgot = json!({"email": email, "tenant": made[0]["tenant"]["id"]});
+    let asked = Client::anonymous().post("/api/auth/forgot", forgot).await.expect(202);
+    let reset = json!({"token": asked["token"], "password": "another horse, another battery"});
+    post("/api/auth/reset", "reset", &reset).await.expect(204);
+    post("/api/auth/reset", "reset", &reset).await.expect(204);
+    post("/api/auth/reset", "again", &reset).await.expect_problem(410, "token_used");
 }

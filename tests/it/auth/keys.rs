@@ -43,6 +43,21 @@ async fn an_api_key_does_what_its_scopes_say_until_it_is_revoked() {
     assert_eq!((&verified["ok"], &verified["checked"]), (&json!(true), &json!(3)));
 }
 
+#[tokio::test]
+async fn a_key_ends_with_its_last_day() {
+    let tenant = Tenant::new().await;
+    let new = |expires: &str| json!({"name": "Guest", "kind": "secret", "scopes": ["leads:read"], "expiresAt": expires});
+    tenant
+        .post("/api/api-keys", new("2026-01-01T00:00:00Z"))
+        .await
+        .expect_invalid("/expiresAt", "in_the_past");
+    let issued = tenant.post("/api/api-keys", new("2199-01-01T00:00:00Z")).await.expect(201);
+    let key = Client::anonymous().with_token(text(&issued["key"]));
+    key.get("/api/leads").await.expect(200);
+    super::alter(&tenant, "update api_keys set expires_at = now()");
+    key.get("/api/leads").await.expect_problem(401, "unauthorized");
+}
+
 const SURFACES: [&str; 8] =
     ["leads", "messages", "automations", "finance", "wellness", "webhooks", "analytics", "admin"];
 
