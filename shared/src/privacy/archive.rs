@@ -112,7 +112,7 @@ async fn read_part(
         .fetch(tx.conn());
     let mut behind = after.unwrap_or_default();
     while let Some((key, row)) = found.try_next().await? {
-        if *left == 0 || !document.push(named(row))? {
+        if *left == 0 || !document.push(&named(row))? {
             return Ok(Some(behind));
         }
         *left -= 1;
@@ -204,8 +204,8 @@ impl Document {
     }
 
     /// Appends a row, or answers `false` when the document is full. A document has at least one row.
-    fn push(&mut self, row: Value) -> DbResult<bool> {
-        let row = serde_json::to_vec(&row).map_err(|error| DbError::Defect(error.to_string()))?;
+    fn push(&mut self, row: &Value) -> DbResult<bool> {
+        let row = serde_json::to_vec(row).map_err(|error| DbError::Defect(error.to_string()))?;
         // What follows is shorter than this: the names of the tables that come, and the cursor.
         if self.rows > 0 && self.body.len() + row.len() + 10_000 > MOST_BYTES {
             return Ok(false);

@@ -92,7 +92,9 @@ async fn every_order_walks_past_everybody_once() {
     let names: Vec<&str> = by_name.iter().map(|lead| lead["name"].as_str().unwrap_or_default()).collect();
     assert_eq!(names, ["", "ähm", "anna", "Anna", "Bert", "Émile", "Zoe"]);
     let backwards = walk(&tenant, "sort=-name&limit=3").await;
-    assert!(backwards.iter().rev().eq(by_name.iter()));
+    let ids = |leads: &[Value]| leads.iter().map(|lead| lead["id"].clone()).collect::<Vec<_>>();
+    let forwards: Vec<Value> = backwards.into_iter().rev().collect();
+    assert_eq!(ids(&forwards), ids(&by_name));
     let bert = &by_name[4];
     let note = json!({"kind": "note", "occurredAt": "2199-01-01T00:00:00Z"});
     tenant.post(&format!("{}/activities", path(bert)), note).await.expect(201);
