@@ -12,7 +12,7 @@ use shared::{
     db::{DbResult, SystemReason},
     finance,
     ids::TenantId,
-    nightly,
+    jobs, nightly,
     work::{WorkError, WorkResult},
 };
 
@@ -64,14 +64,16 @@ async fn visit(app: &App, now: DateTime<Utc>, slot: DateTime<Utc>, tenant: Tenan
     }
     let overdue = finance::mark_overdue(&mut tx, now).await?;
     let purged = nightly::purge(&mut tx, now).await?;
+    let jobs = jobs::purge(&mut tx).await?;
     let detail = json!({
         "overdue": overdue, "idempotencyKeys": purged.idempotency_keys, "oneTimeTokens": purged.one_time_tokens,
         "sessions": purged.sessions, "buckets": purged.buckets, "rawReceipts": purged.raw_receipts, "sandboxDeliveries": purged.sandbox_deliveries,
+        "jobs": jobs,
     });
     nightly::finish_slot(&mut tx, NAME, slot, detail).await?;
     let hints = tx.commit().await?;
     app.queue.nudge(hints).await;
-    if overdue > 0 || purged != nightly::Purged::default() {
+    if overdue > 0 || jobs > 0 || purged != nightly::Purged::default() {
         tracing::info!(
             %tenant,
             overdue,
@@ -81,6 +83,7 @@ async fn visit(app: &App, now: DateTime<Utc>, slot: DateTime<Utc>, tenant: Tenan
             buckets = purged.buckets,
             raw_receipts = purged.raw_receipts,
             sandbox_deliveries = purged.sandbox_deliveries,
+            jobs,
             "nightly work done"
         );
     }

@@ -63,6 +63,10 @@ permissions! {
     WriteLeads = Staff, Leads, Write;
     /// Deleting, merging, importing leads.
     ManageLeads = Manager, Leads, Write;
+    /// Following imports, exports and bulk changes.
+    ReadJobs = Manager, Leads, Read;
+    /// Taking leads out of the house.
+    ExportLeads = Manager, Leads, Read, Fresh;
     /// Reading messages, conversations, templates.
     ReadMessages = Viewer, Messages, Read;
     /// Sending and replying.

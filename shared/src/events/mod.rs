@@ -12,5 +12,5 @@ mod emit;
 pub mod journal;
 mod kind;
 
-pub use emit::{NewEvent, emit};
+pub use emit::{NewEvent, SILENT, emit};
 pub use kind::{Cause, EventKind, MAX_DEPTH};

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The row as [`Lead`] reads it. The same columns as in `find`, where the checked macro holds them against the schema.
-const COLUMNS: &str = "l.id, l.status, l.source, l.first_name, l.last_name,
+pub(super) const COLUMNS: &str = "l.id, l.status, l.source, l.first_name, l.last_name,
     nullif(concat_ws(' ', l.first_name, l.last_name), '') as name, l.email, l.phone, l.owner_id, l.stage_id,
     l.stage_entered_at, l.won_reason, l.lost_reason, l.value, l.currency, l.tags, l.custom_fields, l.score, l.timezone,
     l.locale, l.first_touch, l.last_touch, l.created_at, l.updated_at, l.last_activity_at, l.deleted_at, l.merged_into_id, l.version";
@@ -190,7 +190,7 @@ pub(super) async fn total<'q>(
     Ok(Some(count().build_query_scalar().fetch_one(tx.conn()).await?))
 }
 
-fn push_filter(
+pub(super) fn push_filter(
     query: &mut QueryBuilder<'_, Postgres>,
     tenant: Uuid,
     filter: &LeadFilter,

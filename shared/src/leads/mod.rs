@@ -3,11 +3,15 @@
 mod activities;
 mod batch;
 mod bin;
+mod bulk;
 mod consents;
 mod custom_fields;
+mod drafts;
 mod duplicates;
+mod export;
 mod find;
 mod identities;
+mod import;
 mod insert;
 mod list;
 mod merge;
@@ -24,6 +28,7 @@ pub use activities::{
 };
 pub use batch::{BatchResult, insert_all};
 pub use bin::{archive, find_archived, restore, rival_of};
+pub use bulk::{BulkOp, BulkRequest, BulkWord, begin, check as check_bulk, portion};
 pub use consents::{
     Consent, ConsentFilter, ConsentPurpose, ConsentState, NewConsent, insert_consent, insert_consents,
     list_consents,
@@ -34,11 +39,13 @@ pub use custom_fields::{
     list_custom_fields, update_custom_field,
 };
 pub use duplicates::{Duplicate, list_duplicates};
+pub use export::{ExportCursor, ExportRequest, read_chunk};
 pub use find::{exists, find, find_survivor, owner_of, owner_of_identity};
 pub use identities::{
     Identity, IdentityChange, IdentityFilter, IdentityKind, NewIdentity, delete_identity, insert_identity,
     list_identities,
 };
+pub use import::{FileError, ImportMode, ImportRequest, Importer, Layout, SourceKind, Step, knows_field};
 pub use insert::{IDENTITY_TAKEN, insert};
 pub use list::{LeadFilter, explain, list};
 pub use merge::{MergeRefusal, MergeRequest, UnmergeRequest, merge, unmerge};
