@@ -1,8 +1,12 @@
 //! Leads: found by whoever they are, changed by one at a time, never twice.
 
 mod bin;
+mod bulk;
 mod changes;
 mod custom_fields;
+mod exports;
+mod imports;
+mod jobs;
 mod lists;
 mod merges;
 mod pipelines;

@@ -10,7 +10,6 @@ use shared::{
     http::{ApiResult, Cx, ListQuery, Page, PathId, Problem, QueryString},
     jobs::{self, Cancelled, ErrorFilter, Job, JobFilter, RowError, seen_by},
 };
-use uuid::Uuid;
 
 /// Jobs, newest first. Whoever sees only some records sees the jobs that they asked for.
 #[utoipa::path(get, path = "/api/jobs", operation_id = "list_jobs", tag = "jobs",

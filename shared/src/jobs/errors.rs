@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use sqlx::{FromRow, QueryBuilder};
+use sqlx::QueryBuilder;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -22,7 +22,7 @@ pub const MOST_ERRORS: i32 = 10_000;
 const MOST_LETTERS: usize = 200;
 
 /// Why a row was refused.
-#[derive(Clone, Debug, Serialize, FromRow, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RowError {
     /// The line of the file that the row begins on, the header being the first; null where there is no file.
@@ -82,6 +82,9 @@ impl FromQuery for ErrorFilter {
     }
 }
 
+/// (line, column, code, value, detail, number)
+type Row = (Option<i64>, Option<String>, String, Option<String>, String, i32);
+
 /// One page of a job's errors, in the order of the file.
 ///
 /// # Errors
@@ -105,9 +108,17 @@ pub async fn list_errors(
     let mut select =
         filtered("select e.line, e.column_name as \"column\", e.code, e.value, coalesce(e.detail, '') as detail, e.seq");
     push_page(&mut select, "e", &query.page);
-    let rows = select.build_query_as::<RowError>().fetch_all(tx.conn()).await?;
+    let rows = select.build_query_as::<Row>().fetch_all(tx.conn()).await?;
+    let rows = rows.into_iter().map(|(line, column, code, value, detail, seq)| RowError {
+        line,
+        column,
+        code: code.into(),
+        value: value.map(Private::new),
+        detail: detail.into(),
+        seq,
+    });
     let mut page =
-        query.page.page(rows, |row| Keyset { value: KeysetValue::Number(row.seq.into()), id: job });
+        query.page.page(rows.collect(), |row| Keyset { value: KeysetValue::Number(row.seq.into()), id: job });
     if query.page.include_total {
         page.total = Some(filtered("select count(*)").build_query_scalar().fetch_one(tx.conn()).await?);
     }
