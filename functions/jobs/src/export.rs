@@ -41,13 +41,20 @@ pub(crate) async fn export_leads(mut cx: Cx<ExportLeads>, query: QueryString, as
     extensions(("x-role" = json!("manager")), ("x-scope" = json!("leads:read"))),
     params(LeadFilter, ("format" = Option<String>, Query, description = "csv, ndjson; csv when left out")),
     responses((status = 202, body = Job)))]
-pub(crate) async fn export_leads_as_job(mut cx: Cx<ExportLeads>, query: QueryString, asked: Uri) -> ApiResult {
+pub(crate) async fn export_leads_as_job(
+    mut cx: Cx<ExportLeads>,
+    query: QueryString,
+    asked: Uri,
+) -> ApiResult {
     let (mut filter, format) = query.read(cx.zone(), |params| {
         let formats = params.choices("format", &["csv", "ndjson"]);
         if formats.len() > 1 {
             params.refuse("format", "too_many_values", "One format is expected.");
         }
-        (without_bin(params), formats.into_iter().next().unwrap_or_else(|| Format::Csv.extension().to_owned()))
+        (
+            without_bin(params),
+            formats.into_iter().next().unwrap_or_else(|| Format::Csv.extension().to_owned()),
+        )
     })?;
     let (now, actor) = (cx.now(), cx.actor.clone());
     filter.resolve(&mut cx.tx, now).await?;

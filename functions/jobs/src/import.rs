@@ -38,7 +38,11 @@ pub(crate) async fn import_leads(
     let (mut request, in_parts) = query.read(cx.zone(), read)?;
     if in_parts {
         if !file.is_empty() {
-            return Err(Problem::invalid("?upload", "ambiguous", "With `upload=parts` the file comes in parts and not here."));
+            return Err(Problem::invalid(
+                "?upload",
+                "ambiguous",
+                "With `upload=parts` the file comes in parts and not here.",
+            ));
         }
         let job = insert(&mut cx, true, &request).await?;
         let created = Created { location: format!("/api/jobs/{}", job.id), body: job };
@@ -57,11 +61,7 @@ pub(crate) async fn import_leads(
     cx.commit(accepted(job)).await
 }
 
-async fn insert(
-    cx: &mut Cx<ManageLeads>,
-    awaits_parts: bool,
-    request: &ImportRequest,
-) -> ApiResult<Job> {
+async fn insert(cx: &mut Cx<ManageLeads>, awaits_parts: bool, request: &ImportRequest) -> ApiResult<Job> {
     let request = to_value(request).map_err(|_| Problem::internal())?;
     let (now, actor) = (cx.now(), cx.actor.clone());
     let new = NewJob { kind: JobKind::Import, awaits_parts, request };
@@ -76,7 +76,8 @@ fn read(params: &mut Params) -> (ImportRequest, bool) {
         }
         words.into_iter().next()
     };
-    let mode = word(params, "mode", ImportMode::WORDS).and_then(|word| ImportMode::parse(&word)).unwrap_or_default();
+    let mode =
+        word(params, "mode", ImportMode::WORDS).and_then(|word| ImportMode::parse(&word)).unwrap_or_default();
     let format = word(params, "format", SourceKind::WORDS).and_then(|word| SourceKind::parse(&word));
     let in_parts = word(params, "upload", &["parts"]).is_some();
     let mut map = BTreeMap::new();
@@ -101,7 +102,8 @@ fn read(params: &mut Params) -> (ImportRequest, bool) {
 }
 
 fn kind(headers: &HeaderMap) -> ApiResult<SourceKind> {
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     SourceKind::of_media_type(media_type).ok_or_else(|| {
         Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,

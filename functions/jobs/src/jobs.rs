@@ -25,8 +25,7 @@ pub(crate) async fn list_jobs(mut cx: Cx<ReadJobs>, query: QueryString) -> ApiRe
 #[utoipa::path(get, path = "/api/jobs/{id}", operation_id = "get_job", tag = "jobs",
     extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path)), responses((status = 200, body = Job)))]
 pub(crate) async fn get_job(mut cx: Cx<ReadJobs>, PathId(id): PathId) -> ApiResult {
-    let job =
-        jobs::find(&mut cx.tx, id, seen_by(&cx.actor)).await?.ok_or_else(Problem::not_found)?;
+    let job = jobs::find(&mut cx.tx, id, seen_by(&cx.actor)).await?.ok_or_else(Problem::not_found)?;
     cx.commit(Json(job)).await
 }
 

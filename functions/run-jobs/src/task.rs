@@ -8,9 +8,7 @@ use shared::{
     export::Format,
     http::{FromQuery, Params, Problem},
     jobs::{self, Advance, Held, JobKind, JobTrouble, Part, Progress, RowError},
-    leads::{
-        self, BulkOp, BulkRequest, Definitions, ExportRequest, FileError, Importer, LeadFilter, Step,
-    },
+    leads::{self, BulkOp, BulkRequest, Definitions, ExportRequest, FileError, Importer, LeadFilter, Step},
 };
 
 /// Rows of an import that are applied together.
@@ -182,7 +180,8 @@ async fn export(tx: &mut TenantTx, held: &mut Held) -> DbResult<Moved> {
     if written.complete {
         jobs::set_total(tx, held, written.rows).await?;
         let whole = jobs::digest_outputs(tx, held.id).await?;
-        let result = json!({"format": request.format, "rows": written.rows, "sha256": whole, "parts": written.parts});
+        let result =
+            json!({"format": request.format, "rows": written.rows, "sha256": whole, "parts": written.parts});
         return finish(tx, held, result).await;
     }
     let format = Format::parse(&request.format).unwrap_or(Format::Csv);

@@ -34,7 +34,9 @@ pub(super) fn sqs(read: &mut Reader, is_local: bool) -> Option<(AwsConfig, Queue
     }
     let urls = NAMES.map(|name| read.required(name, |text| Ok(text.to_owned())));
     let aws = aws(read)?;
-    let [Some(receipts), Some(runs), Some(messages), Some(deliveries), Some(jobs)] = urls else { return None };
+    let [Some(receipts), Some(runs), Some(messages), Some(deliveries), Some(jobs)] = urls else {
+        return None;
+    };
     Some((aws, QueueUrls { receipts, runs, messages, deliveries, jobs }))
 }
 

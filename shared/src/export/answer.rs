@@ -34,10 +34,7 @@ pub fn answer(chunk: Chunk, format: Format, name: &str, asked: &Uri) -> Response
             headers.insert(header, value);
         }
     };
-    insert(
-        header::CONTENT_DISPOSITION,
-        &format!("attachment; filename=\"{name}.{}\"", format.extension()),
-    );
+    insert(header::CONTENT_DISPOSITION, &format!("attachment; filename=\"{name}.{}\"", format.extension()));
     if let Some(cursor) = &chunk.next_cursor {
         insert(header::LINK, &link::next(asked, cursor));
         insert(HeaderName::from_static("x-next-cursor"), cursor);

@@ -108,7 +108,11 @@ impl Params {
                     Value::Number(number) => words.push(number.to_string()),
                     Value::Bool(flag) => words.push(flag.to_string()),
                     Value::Null | Value::Array(_) | Value::Object(_) => {
-                        params.refuse(name, "wrong_type", "A text, a number, true or false, or a list of them is expected.");
+                        params.refuse(
+                            name,
+                            "wrong_type",
+                            "A text, a number, true or false, or a list of them is expected.",
+                        );
                     }
                 }
             }

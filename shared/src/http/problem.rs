@@ -224,7 +224,10 @@ impl Problem {
     #[must_use]
     pub fn below(mut self, parent: &str) -> Self {
         for error in &mut self.0.errors {
-            let inner = error.pointer.strip_prefix('?').map_or_else(|| error.pointer.clone(), |name| format!("/{name}"));
+            let inner = error
+                .pointer
+                .strip_prefix('?')
+                .map_or_else(|| error.pointer.clone(), |name| format!("/{name}"));
             error.pointer = format!("{parent}{inner}");
         }
         self

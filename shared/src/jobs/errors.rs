@@ -73,8 +73,7 @@ pub struct ErrorFilter {
 }
 
 impl FromQuery for ErrorFilter {
-    const SORTS: &'static [SortField] =
-        &[SortField { word: "line", column: "seq", kind: SortKind::Number }];
+    const SORTS: &'static [SortField] = &[SortField { word: "line", column: "seq", kind: SortKind::Number }];
     const LARGEST_FIRST: bool = false;
 
     fn read(params: &mut Params) -> Self {
@@ -105,8 +104,9 @@ pub async fn list_errors(
         push_any(&mut select, "e.column_name", &query.filter.column);
         select
     };
-    let mut select =
-        filtered("select e.line, e.column_name as \"column\", e.code, e.value, coalesce(e.detail, '') as detail, e.seq");
+    let mut select = filtered(
+        "select e.line, e.column_name as \"column\", e.code, e.value, coalesce(e.detail, '') as detail, e.seq",
+    );
     push_page(&mut select, "e", &query.page);
     let rows = select.build_query_as::<Row>().fetch_all(tx.conn()).await?;
     let rows = rows.into_iter().map(|(line, column, code, value, detail, seq)| RowError {

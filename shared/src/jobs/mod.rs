@@ -16,8 +16,8 @@ mod work;
 pub use errors::{ErrorFilter, MOST_ERRORS, RowError, list_errors, note};
 pub use model::{Job, JobActor, JobFilter, JobKind, JobTrouble, NewJob};
 pub use parts::{
-    MOST_PARTS, MOST_UPLOADED, NotStarted, PART_BYTES, Part, PartRefusal, digest_outputs, find_output, forget_inputs,
-    insert_part, part_sizes, put_part, read_part, start,
+    MOST_PARTS, MOST_UPLOADED, NotStarted, PART_BYTES, Part, PartRefusal, digest_outputs, find_output,
+    forget_inputs, insert_part, part_sizes, put_part, read_part, start,
 };
 pub use store::{Cancelled, cancel, find, insert, list, seen_by};
 pub use work::{

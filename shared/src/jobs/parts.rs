@@ -4,7 +4,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{Job, store::{hint, query_jobs}};
+use super::{
+    Job,
+    store::{hint, query_jobs},
+};
 use crate::{
     crypto::sha256,
     db::{DbResult, TenantTx},
@@ -121,11 +124,7 @@ pub enum NotStarted {
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn start(
-    tx: &mut TenantTx,
-    job: Uuid,
-    seen_by: Option<Uuid>,
-) -> DbResult<Result<Job, NotStarted>> {
+pub async fn start(tx: &mut TenantTx, job: Uuid, seen_by: Option<Uuid>) -> DbResult<Result<Job, NotStarted>> {
     let status = sqlx::query_scalar!(
         "select status from jobs where tenant_id = $1 and id = $2 and ($3::uuid is null or created_by = $3) for update",
         tx.tenant(),

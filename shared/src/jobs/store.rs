@@ -120,7 +120,8 @@ pub async fn list(
     );
     push_page(&mut select, "j", &query.page);
     let rows = select.build_query_as::<Job>().fetch_all(tx.conn()).await?;
-    let mut page = query.page.page(rows, |job| Keyset { value: KeysetValue::Time(job.created_at), id: job.id });
+    let mut page =
+        query.page.page(rows, |job| Keyset { value: KeysetValue::Time(job.created_at), id: job.id });
     if query.page.include_total {
         page.total = Some(filtered("select count(*)").build_query_scalar().fetch_one(tx.conn()).await?);
     }

@@ -28,9 +28,32 @@ const MOST_KEYS: i64 = 100;
 
 /// The columns in front of the custom fields.
 const FIXED: [&str; 26] = [
-    "id", "status", "source", "firstName", "lastName", "email", "otherEmails", "phone", "otherPhones", "externalIds",
-    "ownerId", "stageId", "wonReason", "lostReason", "value", "currency", "tags", "timezone", "locale", "firstTouch",
-    "lastTouch", "consents", "score", "createdAt", "updatedAt", "lastActivityAt",
+    "id",
+    "status",
+    "source",
+    "firstName",
+    "lastName",
+    "email",
+    "otherEmails",
+    "phone",
+    "otherPhones",
+    "externalIds",
+    "ownerId",
+    "stageId",
+    "wonReason",
+    "lostReason",
+    "value",
+    "currency",
+    "tags",
+    "timezone",
+    "locale",
+    "firstTouch",
+    "lastTouch",
+    "consents",
+    "score",
+    "createdAt",
+    "updatedAt",
+    "lastActivityAt",
 ];
 
 /// An export that was asked for as a job.
@@ -205,9 +228,12 @@ impl ExportRow for Row<'_> {
         let id = |id: Option<Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
         let json = |value: Option<&Value>| value.map(Value::to_string).unwrap_or_default();
         let time = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
-        let list = |words: &[&str]| list_cell(&words.iter().map(|word| (*word).into()).collect::<Vec<Value>>());
+        let list =
+            |words: &[&str]| list_cell(&words.iter().map(|word| (*word).into()).collect::<Vec<Value>>());
         let tags: Vec<&str> = lead.tags.iter().map(String::as_str).collect();
-        let consents = if self.consents.is_empty() { String::new() } else {
+        let consents = if self.consents.is_empty() {
+            String::new()
+        } else {
             serde_json::to_string(self.consents).unwrap_or_default()
         };
         let mut cells = vec![

@@ -68,8 +68,7 @@ pub(super) async fn tell(
     now: DateTime<Utc>,
     changes: impl Iterator<Item = (Uuid, bool)>,
 ) -> DbResult<()> {
-    let events: Vec<NewEvent> =
-        changes.map(|(lead, entered)| event(segment, now, lead, entered)).collect();
+    let events: Vec<NewEvent> = changes.map(|(lead, entered)| event(segment, now, lead, entered)).collect();
     for told in events.chunks(TOLD_AT_ONCE) {
         emit(tx, told).await?;
     }

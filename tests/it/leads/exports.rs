@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 use shared::export::csv::restore;
 
-use super::{imports::{counts, done, import}, jobs::bound_to_own};
+use super::{
+    imports::{counts, done, import},
+    jobs::bound_to_own,
+};
 use crate::support::{Client, Tenant};
 
 /// All chunks of an export, one behind the other.
@@ -81,10 +84,23 @@ async fn what_is_exported_is_imported_elsewhere_without_loss() {
         let sued = Tenant::new().await;
         let file = export(&nord, &format!("format={format}")).await;
         let job = import(&sued, "", kind, file.clone()).await;
-        assert_eq!(counts(&job), [4, 0, 0, 0], "{format}: {job} {:?}", sued.get(&format!("/api/jobs/{}/errors", job["id"].as_str().unwrap())).await.text);
-        assert_eq!(rows(&export(&sued, "format=csv").await), rows(&export(&nord, "format=csv").await), "{format}");
+        assert_eq!(
+            counts(&job),
+            [4, 0, 0, 0],
+            "{format}: {job} {:?}",
+            sued.get(&format!("/api/jobs/{}/errors", job["id"].as_str().unwrap())).await.text
+        );
+        assert_eq!(
+            rows(&export(&sued, "format=csv").await),
+            rows(&export(&nord, "format=csv").await),
+            "{format}"
+        );
         let again = import(&sued, "", kind, file).await;
-        assert_eq!(counts(&again), if format == "csv" { [1, 0, 3, 0] } else { [1, 0, 3, 0] }, "who has no identity is new again: {again}");
+        assert_eq!(
+            counts(&again),
+            if format == "csv" { [1, 0, 3, 0] } else { [1, 0, 3, 0] },
+            "who has no identity is new again: {again}"
+        );
     }
     // At home each row names its lead.
     assert_eq!(counts(&import(&nord, "", "text/csv", file).await), [0, 0, 4, 0]);
@@ -94,7 +110,13 @@ async fn what_is_exported_is_imported_elsewhere_without_loss() {
 async fn defined_fields_come_back_as_what_they_are() {
     let (nord, sued) = (Tenant::new().await, Tenant::new().await);
     for tenant in [&nord, &sued] {
-        for (key, kind) in [("age", "number"), ("member", "boolean"), ("born", "date"), ("sports", "multiSelect"), ("code", "text")] {
+        for (key, kind) in [
+            ("age", "number"),
+            ("member", "boolean"),
+            ("born", "date"),
+            ("sports", "multiSelect"),
+            ("code", "text"),
+        ] {
             let options = if kind == "multiSelect" { json!(["yoga", "box, fit"]) } else { json!([]) };
             let field = json!({"entity": "lead", "key": key, "label": key, "type": kind, "options": options});
             tenant.post("/api/custom-fields", field).await.expect(201);
@@ -143,14 +165,21 @@ async fn an_export_as_a_job_is_a_file_with_a_manifest() {
     let job = tenant.send(request).await.expect(202);
     let job = done(&tenant, &job).await;
     let result = &job["result"];
-    assert_eq!((&job["status"], &result["rows"], &job["total"]), (&json!("completed"), &json!(4), &json!(4)), "{job}");
+    assert_eq!(
+        (&job["status"], &result["rows"], &job["total"]),
+        (&json!("completed"), &json!(4), &json!(4)),
+        "{job}"
+    );
     let part = tenant.get(&format!("/api/jobs/{}/parts/1", job["id"].as_str().unwrap())).await;
     part.expect_status(200);
     let digest = ring::digest::digest(&ring::digest::SHA256, part.text.as_bytes());
     let digest: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     assert_eq!((&result["sha256"], &result["parts"][0]["sha256"]), (&json!(digest), &json!(digest)));
     assert_eq!(part.text, export(&tenant, "status=new,contacted").await);
-    tenant.get(&format!("/api/jobs/{}/parts/2", job["id"].as_str().unwrap())).await.expect_problem(404, "not_found");
+    tenant
+        .get(&format!("/api/jobs/{}/parts/2", job["id"].as_str().unwrap()))
+        .await
+        .expect_problem(404, "not_found");
     let request = tenant.request(reqwest::Method::POST, "/api/leads/export?format=json");
     tenant.send(request).await.expect_invalid("?format", "unknown_value");
 }

@@ -161,7 +161,8 @@ impl Neighbour {
         let job = self.tenant.send(request).await.expect(201);
         self.know("job", job["id"].clone());
         let path = format!("/api/jobs/{}/parts/1", self.id("job"));
-        let part = self.tenant.request(reqwest::Method::PUT, &path).body(format!("firstName\n{}\n", self.canary));
+        let part =
+            self.tenant.request(reqwest::Method::PUT, &path).body(format!("firstName\n{}\n", self.canary));
         self.tenant.send(part).await.expect(200);
     }
 

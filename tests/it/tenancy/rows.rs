@@ -121,7 +121,11 @@ const LEADS: &[Row] = &[
     row("import_leads", &[], ""),
     query("export_leads", "segmentId=$id", "segment"),
     query("export_leads_as_job", "segmentId=$id", "segment"),
-    row("change_leads", &[], r#"{"op":"assignOwner","filter":{"segmentId":"$segment"},"params":{"ownerId":"$user"}}"#),
+    row(
+        "change_leads",
+        &[],
+        r#"{"op":"assignOwner","filter":{"segmentId":"$segment"},"params":{"ownerId":"$user"}}"#,
+    ),
     row("list_jobs", &[], ""),
     row("get_job", &["job"], ""),
     row("list_job_errors", &["job"], ""),

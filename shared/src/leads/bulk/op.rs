@@ -253,7 +253,11 @@ pub async fn check(tx: &mut TenantTx, op: &BulkOp) -> Result<(), Problem> {
             .await
             .map_err(crate::db::DbError::from)?;
             if !known.owner {
-                return Err(Problem::invalid("/params/ownerId", "unknown_user", "There is no such colleague."));
+                return Err(Problem::invalid(
+                    "/params/ownerId",
+                    "unknown_user",
+                    "There is no such colleague.",
+                ));
             }
             if !known.stage {
                 return Err(Problem::invalid("/params/stageId", "unknown_stage", "There is no such stage."));
@@ -267,7 +271,9 @@ pub async fn check(tx: &mut TenantTx, op: &BulkOp) -> Result<(), Problem> {
                 "Who belongs to a live segment is decided by its conditions.",
             )),
             Some(_) => Ok(()),
-            None => Err(Problem::invalid("/params/segmentId", "unknown_segment", "There is no such segment.")),
+            None => {
+                Err(Problem::invalid("/params/segmentId", "unknown_segment", "There is no such segment."))
+            }
         },
         BulkOp::Enrol(automation) => match automations::find(tx, *automation).await? {
             Some(automation) if automation.status == "active" => Ok(()),

@@ -136,6 +136,7 @@ async fn agreed(tx: &mut TenantTx, ids: &[Uuid], change: &LeadChange) -> DbResul
         return Ok(None);
     }
     let states = consents::latest(tx, ids).await?;
-    let granted = |((_, purpose), state): (&(String, String), &String)| purpose == "health" && state == "granted";
+    let granted =
+        |((_, purpose), state): (&(String, String), &String)| purpose == "health" && state == "granted";
     Ok(Some(states.into_iter().filter(|(_, said)| said.iter().any(granted)).map(|(lead, _)| lead).collect()))
 }

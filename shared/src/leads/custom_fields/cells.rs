@@ -49,7 +49,10 @@ pub(in crate::leads) fn typed(field: &CustomField, cell: &str) -> Result<Value, 
 pub(in crate::leads) fn list_cell(words: &[Value]) -> String {
     let plain: Option<Vec<&str>> = words
         .iter()
-        .map(|word| word.as_str().filter(|word| !word.contains([',', ';']) && word.trim() == *word && !word.starts_with('[')))
+        .map(|word| {
+            word.as_str()
+                .filter(|word| !word.contains([',', ';']) && word.trim() == *word && !word.starts_with('['))
+        })
         .collect();
     plain.map_or_else(|| Value::Array(words.to_vec()).to_string(), |words| words.join(", "))
 }
@@ -73,11 +76,27 @@ mod tests {
 
     #[test]
     fn a_cell_without_a_definition_is_what_json_would_write_or_a_text() {
-        for value in [json!(5), json!(-1.5), json!(true), json!("5"), json!("true"), json!("0049"), json!("1.50"), json!([1, "a"]),
-                      json!({"a": {"b": null}}), json!("[1"), json!("\"5\""), json!("null"), json!(" x ")] {
+        for value in [
+            json!(5),
+            json!(-1.5),
+            json!(true),
+            json!("5"),
+            json!("true"),
+            json!("0049"),
+            json!("1.50"),
+            json!([1, "a"]),
+            json!({"a": {"b": null}}),
+            json!("[1"),
+            json!("\"5\""),
+            json!("null"),
+            json!(" x "),
+        ] {
             assert_eq!(loose(&cell(None, &value)), value, "{}", cell(None, &value));
         }
-        assert_eq!((cell(None, &json!("0049")), cell(None, &json!("5"))), ("0049".to_owned(), "\"5\"".to_owned()));
+        assert_eq!(
+            (cell(None, &json!("0049")), cell(None, &json!("5"))),
+            ("0049".to_owned(), "\"5\"".to_owned())
+        );
     }
 
     proptest! {

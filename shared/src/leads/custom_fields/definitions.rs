@@ -85,7 +85,10 @@ impl Definitions {
     }
 
     /// The keys that a new lead must have and that are not among the given ones.
-    pub(in crate::leads) fn missing<'a>(&'a self, given: &'a Map<String, Value>) -> impl Iterator<Item = &'a str> {
+    pub(in crate::leads) fn missing<'a>(
+        &'a self,
+        given: &'a Map<String, Value>,
+    ) -> impl Iterator<Item = &'a str> {
         let lacks = |field: &&CustomField| field.required && !given.contains_key(&field.key);
         self.0.iter().filter(lacks).map(|field| field.key.as_str())
     }

@@ -50,9 +50,10 @@ impl Draft {
         }
         let kept = change.tags.clone().unwrap_or_else(|| self.lead.tags.clone());
         let gone = &change.removed_tags;
-        let tags = kept.into_iter().filter(|tag| !gone.contains(tag)).chain(
-            change.added_tags.iter().filter(|tag| !gone.contains(tag)).cloned(),
-        );
+        let tags = kept
+            .into_iter()
+            .filter(|tag| !gone.contains(tag))
+            .chain(change.added_tags.iter().filter(|tag| !gone.contains(tag)).cloned());
         self.set_tags(tags.collect());
         if change.clears_custom {
             self.set(|lead| &mut lead.custom_fields, Value::Object(Map::new()));
@@ -69,9 +70,8 @@ impl Draft {
 
     /// A value keeps the currency it had, unless another is given; none takes the currency with it.
     pub(in crate::leads) fn set_value(&mut self, value: Option<i64>, given: Option<String>, usual: &str) {
-        let currency = value.map(|_| {
-            given.or_else(|| self.lead.currency.clone()).unwrap_or_else(|| usual.to_owned())
-        });
+        let currency =
+            value.map(|_| given.or_else(|| self.lead.currency.clone()).unwrap_or_else(|| usual.to_owned()));
         self.set(|lead| &mut lead.value, value);
         self.set(|lead| &mut lead.currency, currency);
     }
@@ -112,7 +112,10 @@ mod tests {
     #[test]
     fn a_patch_changes_what_it_mentions_and_says_whether_it_did() {
         let mut draft = Draft::new(DateTime::UNIX_EPOCH);
-        assert!(changed(&mut draft, json!({"firstName": "Ada", "value": 500, "customFields": {"goal": 1, "old": 2}})));
+        assert!(changed(
+            &mut draft,
+            json!({"firstName": "Ada", "value": 500, "customFields": {"goal": 1, "old": 2}})
+        ));
         assert_eq!((draft.lead.value, draft.lead.currency.as_deref()), (Some(500), Some("EUR")));
         assert!(!changed(&mut draft, json!({"firstName": "Ada", "value": 500})));
         assert!(changed(&mut draft, json!({"value": null, "customFields": {"old": null}})));

@@ -71,7 +71,12 @@ impl Importer {
         let mut file = PartFile::open(tx, held.id).await?;
         let head = file.head(tx, HEAD_BYTES).await?;
         let definitions = Definitions::load(tx).await?;
-        Ok(Layout::of(&head, &request, &definitions).map(|layout| Self { job: held.id, request, layout, file }))
+        Ok(Layout::of(&head, &request, &definitions).map(|layout| Self {
+            job: held.id,
+            request,
+            layout,
+            file,
+        }))
     }
 
     /// Reads the file from its first byte to its last, and says how many rows it has and where the first begins.
@@ -87,7 +92,9 @@ impl Importer {
             let piece = self.file.piece(tx, place).await?;
             if let Err(bad) = judge.take(piece) {
                 lines += newlines(piece.get(..bad).unwrap_or_default());
-                return Ok(Err(FileError::encoding(&format!("This file is not UTF-8, first at line {lines}."))));
+                return Ok(Err(FileError::encoding(&format!(
+                    "This file is not UTF-8, first at line {lines}."
+                ))));
             }
             lines += newlines(piece);
             let mut used = 0;
@@ -108,7 +115,14 @@ impl Importer {
                         return Ok(Err(FileError::encoding("This file is not UTF-8 at its end.")));
                     }
                     Cut::End => {
-                        let cursor = Cursor { offset: begins, line: self.layout.line, row: 0, total: rows, kept: 0, told: 0 };
+                        let cursor = Cursor {
+                            offset: begins,
+                            line: self.layout.line,
+                            row: 0,
+                            total: rows,
+                            kept: 0,
+                            told: 0,
+                        };
                         return Ok(Ok((rows, write(&cursor)?)));
                     }
                 }
@@ -136,7 +150,9 @@ impl Importer {
         let raws = self.take(tx, &mut cursor, most).await?;
         if raws.is_empty() {
             let omitted = cursor.told - i64::from(cursor.kept);
-            return Ok(Step::Done(json!({"ignoredColumns": self.layout.ignored(), "errorsOmitted": omitted})));
+            return Ok(Step::Done(
+                json!({"ignoredColumns": self.layout.ignored(), "errorsOmitted": omitted}),
+            ));
         }
         let business = Business::load(tx, now).await?;
         let read: Vec<Result<Record, Vec<RowError>>> = if give_up {
@@ -191,18 +207,22 @@ impl Importer {
     ) -> DbResult<Plan<'a>> {
         let records = || rows.iter().filter_map(|row| row.as_ref().ok());
         let identities: Vec<(String, String)> = records()
-            .flat_map(|record| record.identities.iter().map(|(kind, value)| ((*kind).to_owned(), value.clone())))
+            .flat_map(|record| {
+                record.identities.iter().map(|(kind, value)| ((*kind).to_owned(), value.clone()))
+            })
             .collect();
         let mut owners = known_owners(tx, &identities).await?;
         if self.request.dry_run {
             owners.extend(kept::owners(tx, self.job, &identities).await?);
         }
-        let mut ids: Vec<Uuid> = owners.values().copied().chain(records().filter_map(|record| record.id)).collect();
+        let mut ids: Vec<Uuid> =
+            owners.values().copied().chain(records().filter_map(|record| record.id)).collect();
         ids.sort_unstable();
         ids.dedup();
         let leads = if ids.is_empty() { HashMap::new() } else { drafts::load(tx, &ids, false).await? };
         let hears = self.layout.has_consents() || business.definitions.has_health();
-        let said = if hears && !leads.is_empty() { consents::latest(tx, &ids).await? } else { HashMap::new() };
+        let said =
+            if hears && !leads.is_empty() { consents::latest(tx, &ids).await? } else { HashMap::new() };
         let mut plan = Plan {
             business,
             actor: &held.actor,
@@ -221,7 +241,13 @@ impl Importer {
         Ok(plan)
     }
 
-    async fn settle(&self, tx: &mut TenantTx, now: DateTime<Utc>, held: &Held, plan: &Plan<'_>) -> DbResult<()> {
+    async fn settle(
+        &self,
+        tx: &mut TenantTx,
+        now: DateTime<Utc>,
+        held: &Held,
+        plan: &Plan<'_>,
+    ) -> DbResult<()> {
         if self.request.dry_run {
             return kept::keep(tx, self.job, plan).await;
         }
@@ -241,7 +267,8 @@ fn write(cursor: &Cursor) -> DbResult<Value> {
 
 fn not_applied(raw: &Raw) -> RowError {
     let shown: Vec<_> = raw.cells.iter().map(|cell| String::from_utf8_lossy(cell)).collect();
-    RowError::of_row(Some(raw.line), "not_applied", "The database refused this row.").with_value(&shown.join(","))
+    RowError::of_row(Some(raw.line), "not_applied", "The database refused this row.")
+        .with_value(&shown.join(","))
 }
 
 async fn known_owners(

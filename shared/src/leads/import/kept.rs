@@ -70,14 +70,17 @@ pub(super) async fn overlay(tx: &mut TenantTx, job: Uuid, ids: &[Uuid], plan: &m
 
 /// Keeps what a portion would have done.
 pub(super) async fn keep(tx: &mut TenantTx, job: Uuid, plan: &Plan<'_>) -> DbResult<()> {
-    let (mut keys, mut leads, mut states): (Vec<String>, Vec<Uuid>, Vec<Option<Value>>) = (vec![], vec![], vec![]);
+    let (mut keys, mut leads, mut states): (Vec<String>, Vec<Uuid>, Vec<Option<Value>>) =
+        (vec![], vec![], vec![]);
     for id in &plan.touched {
         let Some(draft) = plan.drafts.get(id) else { continue };
         let said = plan.said.get(id).into_iter().flatten();
         let kept = Kept {
             lead: draft.lead.clone(),
             is_new: draft.is_new,
-            said: said.map(|((channel, purpose), state)| (channel.clone(), purpose.clone(), state.clone())).collect(),
+            said: said
+                .map(|((channel, purpose), state)| (channel.clone(), purpose.clone(), state.clone()))
+                .collect(),
         };
         keys.push(of_lead(*id));
         leads.push(*id);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     FileError, ImportRequest, SourceKind,
-    source::{begin, Utf8},
+    source::{Utf8, begin},
     split::{Cut, Splitter},
 };
 use crate::{
@@ -92,7 +92,21 @@ const USUAL: [(&str, &[&str]); 11] = [
     ("lastName", &["familyname", "surname", "nachname", "last", "lname"]),
     ("name", &["fullname", "contact", "contactname", "kunde", "customername"]),
     ("email", &["mail", "emailaddress", "emailadresse", "mailaddress", "primaryemail"]),
-    ("phone", &["telephone", "tel", "telefon", "phonenumber", "mobile", "mobilephone", "mobil", "handy", "cell", "telefonnummer"]),
+    (
+        "phone",
+        &[
+            "telephone",
+            "tel",
+            "telefon",
+            "phonenumber",
+            "mobile",
+            "mobilephone",
+            "mobil",
+            "handy",
+            "cell",
+            "telefonnummer",
+        ],
+    ),
     ("otherEmails", &["email2", "secondemail", "secondaryemail", "furtheremails"]),
     ("otherPhones", &["phone2", "secondphone", "secondaryphone", "workphone", "furtherphones"]),
     ("source", &["leadsource", "origin", "quelle", "herkunft"]),
@@ -125,7 +139,8 @@ impl Field {
         }
         let plain: String = header.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect();
         let known = WORDS.iter().find(|(word, _)| word.to_lowercase() == plain).map(|(word, _)| *word);
-        let called = || USUAL.iter().find(|(_, names)| names.contains(&plain.as_str())).map(|(word, _)| *word);
+        let called =
+            || USUAL.iter().find(|(_, names)| names.contains(&plain.as_str())).map(|(word, _)| *word);
         known
             .or_else(called)
             .and_then(Self::named)
@@ -134,7 +149,15 @@ impl Field {
 
     /// Whether many columns may hold it.
     const fn may_repeat(&self) -> bool {
-        matches!(self, Self::System | Self::Ignored | Self::OtherEmails | Self::OtherPhones | Self::ExternalIds | Self::Tags)
+        matches!(
+            self,
+            Self::System
+                | Self::Ignored
+                | Self::OtherEmails
+                | Self::OtherPhones
+                | Self::ExternalIds
+                | Self::Tags
+        )
     }
 }
 
@@ -207,22 +230,31 @@ impl Layout {
             match cut {
                 Cut::Row(row) => break row,
                 Cut::More if !at_end => at_end = true,
-                Cut::More | Cut::End => return Err(FileError::new("empty_file", "There is no header in the file.")),
+                Cut::More | Cut::End => {
+                    return Err(FileError::new("empty_file", "There is no header in the file."));
+                }
             }
         };
         let mut judge = Utf8::default();
         if header.cells.iter().any(|cell| judge.take(cell).is_err()) || !judge.is_whole() {
             return Err(FileError::encoding("The header is not UTF-8."));
         }
-        let names: Vec<String> =
-            header.cells.iter().map(|cell| restore(&String::from_utf8_lossy(cell)).trim().to_owned()).collect();
+        let names: Vec<String> = header
+            .cells
+            .iter()
+            .map(|cell| restore(&String::from_utf8_lossy(cell)).trim().to_owned())
+            .collect();
         self.columns = self.meanings(names, definitions)?;
         self.begins += skipped + used;
         self.line = splitter.line();
         Ok(())
     }
 
-    fn meanings(&self, names: Vec<String>, definitions: &Definitions) -> Result<Vec<(String, Field)>, FileError> {
+    fn meanings(
+        &self,
+        names: Vec<String>,
+        definitions: &Definitions,
+    ) -> Result<Vec<(String, Field)>, FileError> {
         let (mut seen, mut columns) = (BTreeSet::new(), Vec::<(String, Field)>::new());
         for column in self.map.keys().filter(|column| !names.contains(*column)) {
             let detail = format!("The file has no column `{column}`.");
@@ -240,14 +272,16 @@ impl Layout {
                 Some(field) => field.clone(),
                 None => Field::usual(&name, definitions).unwrap_or(Field::Ignored),
             };
-            if let Some((other, _)) = columns.iter().find(|(_, known)| *known == field && !field.may_repeat()) {
+            if let Some((other, _)) = columns.iter().find(|(_, known)| *known == field && !field.may_repeat())
+            {
                 let detail = format!("The columns `{other}` and `{name}` mean the same field.");
                 return Err(FileError::new("duplicate_column", detail));
             }
             columns.push((name, field));
         }
         if columns.iter().all(|(_, field)| matches!(field, Field::Ignored | Field::System)) {
-            let detail = "No column has a name that is known; say what the columns are by `map.<column>=<field>`.";
+            let detail =
+                "No column has a name that is known; say what the columns are by `map.<column>=<field>`.";
             return Err(FileError::new("no_known_column", detail));
         }
         Ok(columns)
@@ -274,7 +308,9 @@ impl Layout {
 /// Spreadsheet programs write `sep=;` in front of the header. The answer is its length and what it says.
 fn separator_line(text: &[u8]) -> (usize, Option<u8>) {
     match text {
-        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', separator, rest @ ..] if rest.first().is_some_and(|byte| matches!(byte, b'\r' | b'\n')) => {
+        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', separator, rest @ ..]
+            if rest.first().is_some_and(|byte| matches!(byte, b'\r' | b'\n')) =>
+        {
             let ends = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count().min(2);
             (5 + ends, Some(*separator))
         }
@@ -324,7 +360,12 @@ mod tests {
 
     #[test]
     fn usual_names_are_known_in_any_spelling_and_with_any_separator() {
-        for head in ["E-Mail,Vorname,cf.goal\r\n", "E-Mail;Vorname;cf.goal\n", "\u{feff}E-Mail\tVorname\tcf.goal", "sep=;\nE-Mail;Vorname;cf.goal\n"] {
+        for head in [
+            "E-Mail,Vorname,cf.goal\r\n",
+            "E-Mail;Vorname;cf.goal\n",
+            "\u{feff}E-Mail\tVorname\tcf.goal",
+            "sep=;\nE-Mail;Vorname;cf.goal\n",
+        ] {
             let found = layout(head, &[]).unwrap();
             let fields: Vec<Field> = found.columns.into_iter().map(|(_, field)| field).collect();
             assert_eq!(fields, [Field::Email, Field::FirstName, Field::Custom("goal".to_owned())], "{head}");

@@ -55,13 +55,20 @@ impl Plan<'_> {
     }
 
     fn outcome(&mut self, record: &Record) -> Result<Outcome, Vec<RowError>> {
-        let owner = |(kind, value): &(&'static str, String)| self.owners.get(&((*kind).to_owned(), value.clone())).copied();
+        let owner = |(kind, value): &(&'static str, String)| {
+            self.owners.get(&((*kind).to_owned(), value.clone())).copied()
+        };
         let by_id = record.id.filter(|id| self.drafts.contains_key(id));
         let known = by_id.or_else(|| record.identities.iter().find_map(owner));
-        let foreign = record.identities.iter().find(|identity| owner(identity).is_some_and(|lead| Some(lead) != known));
+        let foreign =
+            record.identities.iter().find(|identity| owner(identity).is_some_and(|lead| Some(lead) != known));
         if let Some((kind, value)) = foreign {
             let detail = "The row names several leads: this address or number belongs to another one.";
-            return Err(vec![RowError::of_row(Some(record.line), "ambiguous_identity", detail).in_column(kind).with_value(value)]);
+            return Err(vec![
+                RowError::of_row(Some(record.line), "ambiguous_identity", detail)
+                    .in_column(kind)
+                    .with_value(value),
+            ]);
         }
         match known.and_then(|id| self.drafts.get(&id)) {
             None if self.mode == ImportMode::Update => Ok(Outcome::Skipped),
@@ -88,7 +95,10 @@ impl Plan<'_> {
             .business
             .definitions
             .missing(&record.custom)
-            .map(|key| RowError::of_row(Some(record.line), "required", "Every lead has this field.").in_column(&format!("cf.{key}")))
+            .map(|key| {
+                RowError::of_row(Some(record.line), "required", "Every lead has this field.")
+                    .in_column(&format!("cf.{key}"))
+            })
             .collect();
         if !lacking.is_empty() {
             return Err(lacking);
@@ -185,12 +195,17 @@ impl Plan<'_> {
         if draft.lead.first_touch.is_none() && record.first_touch.is_some() {
             draft.set(|lead| &mut lead.first_touch, record.first_touch.clone());
         }
-        let latest = record.last_touch.as_ref().or_else(|| record.first_touch.as_ref().filter(|_| draft.lead.last_touch.is_none()));
+        let latest = record
+            .last_touch
+            .as_ref()
+            .or_else(|| record.first_touch.as_ref().filter(|_| draft.lead.last_touch.is_none()));
         if let Some(touch) = latest {
             draft.set(|lead| &mut lead.last_touch, Some(touch.clone()));
         }
         self.hear(record, draft);
-        if let Some(key) = self.business.definitions.health_key(&record.custom).filter(|_| !self.agreed(draft)) {
+        if let Some(key) =
+            self.business.definitions.health_key(&record.custom).filter(|_| !self.agreed(draft))
+        {
             let detail = "Health data needs the person's consent with purpose `health`.";
             return Err(refuse("health_consent_required", detail, &format!("cf.{key}")));
         }
@@ -216,7 +231,10 @@ impl Plan<'_> {
             Some(consent) => consent.state == ConsentState::Granted,
             None => {
                 let subject = (String::new(), ConsentPurpose::Health.as_str().to_owned());
-                self.said.get(&draft.lead.id).and_then(|said| said.get(&subject)).is_some_and(|state| state == "granted")
+                self.said
+                    .get(&draft.lead.id)
+                    .and_then(|said| said.get(&subject))
+                    .is_some_and(|state| state == "granted")
             }
         }
     }

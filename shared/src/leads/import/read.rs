@@ -25,7 +25,13 @@ pub(super) fn read(layout: &Layout, business: &Business, raw: &Raw) -> Result<Re
     Ok(record)
 }
 
-fn read_cells(layout: &Layout, business: &Business, raw: &Raw, record: &mut Record, errors: &mut Vec<RowError>) {
+fn read_cells(
+    layout: &Layout,
+    business: &Business,
+    raw: &Raw,
+    record: &mut Record,
+    errors: &mut Vec<RowError>,
+) {
     let row = |code, detail| RowError::of_row(Some(raw.line), code, detail);
     let cells: Vec<std::borrow::Cow<'_, str>> =
         raw.cells.iter().map(|cell| String::from_utf8_lossy(cell)).collect();
@@ -46,10 +52,17 @@ fn read_cells(layout: &Layout, business: &Business, raw: &Raw, record: &mut Reco
     }
 }
 
-fn read_object(layout: &Layout, business: &Business, raw: &Raw, record: &mut Record, errors: &mut Vec<RowError>) {
+fn read_object(
+    layout: &Layout,
+    business: &Business,
+    raw: &Raw,
+    record: &mut Record,
+    errors: &mut Vec<RowError>,
+) {
     let text = raw.cells.first().map(Vec::as_slice).unwrap_or_default();
     let row = |code, detail: &str| {
-        RowError::of_row(Some(raw.line), code, detail.to_owned()).with_value(String::from_utf8_lossy(text).trim())
+        RowError::of_row(Some(raw.line), code, detail.to_owned())
+            .with_value(String::from_utf8_lossy(text).trim())
     };
     let members = match parse_strict(text) {
         Ok(Value::Object(members)) => members,
@@ -60,7 +73,8 @@ fn read_object(layout: &Layout, business: &Business, raw: &Raw, record: &mut Rec
         match layout.member(name) {
             Some(field) => business.read(record, name, &field, value, errors),
             None => {
-                let detail = "Leads have no such field; custom fields are in `customFields` or called `cf.<key>`.";
+                let detail =
+                    "Leads have no such field; custom fields are in `customFields` or called `cf.<key>`.";
                 let error = RowError::of_row(Some(raw.line), "unknown_field", detail);
                 errors.push(error.in_column(name).with_value(&value.to_string()));
             }
@@ -74,7 +88,8 @@ fn complete(record: &mut Record) {
         && record.first_name.is_none()
         && record.last_name.is_none()
     {
-        let (first, last) = name.split_once(' ').map_or((name.as_str(), None), |(first, last)| (first, Some(last.trim())));
+        let (first, last) =
+            name.split_once(' ').map_or((name.as_str(), None), |(first, last)| (first, Some(last.trim())));
         record.first_name = Some(first.to_owned());
         record.last_name = last.map(str::to_owned);
     }

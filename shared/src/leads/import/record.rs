@@ -66,13 +66,18 @@ type Refusal = (&'static str, &'static str);
 impl Business {
     /// Reads what a portion needs: few rows, once for many.
     pub(super) async fn load(tx: &mut TenantTx, now: DateTime<Utc>) -> DbResult<Self> {
-        let users = sqlx::query!("select id, lower(email) as \"email!\" from users where tenant_id = $1", tx.tenant())
-            .fetch_all(tx.conn())
-            .await?;
-        let stages =
-            sqlx::query!("select id, lower(name) as \"name!\" from pipeline_stages where tenant_id = $1", tx.tenant())
-                .fetch_all(tx.conn())
-                .await?;
+        let users = sqlx::query!(
+            "select id, lower(email) as \"email!\" from users where tenant_id = $1",
+            tx.tenant()
+        )
+        .fetch_all(tx.conn())
+        .await?;
+        let stages = sqlx::query!(
+            "select id, lower(name) as \"name!\" from pipeline_stages where tenant_id = $1",
+            tx.tenant()
+        )
+        .fetch_all(tx.conn())
+        .await?;
         let mut stage_names = HashMap::new();
         for stage in &stages {
             // A name that two stages have names none.
@@ -95,7 +100,14 @@ impl Business {
     }
 
     /// Reads a cell into a record. An empty one says nothing.
-    pub(super) fn read(&self, record: &mut Record, column: &str, field: &Field, value: &Value, errors: &mut Vec<RowError>) {
+    pub(super) fn read(
+        &self,
+        record: &mut Record,
+        column: &str,
+        field: &Field,
+        value: &Value,
+        errors: &mut Vec<RowError>,
+    ) {
         let shown = match value {
             Value::Null => return,
             Value::String(text) if text.trim().is_empty() => return,
@@ -103,12 +115,14 @@ impl Business {
             other => other.to_string(),
         };
         if shown.contains('\0') {
-            let error = RowError::of_row(Some(record.line), "invalid_text", "Text may not hold the NUL character.");
+            let error =
+                RowError::of_row(Some(record.line), "invalid_text", "Text may not hold the NUL character.");
             errors.push(error.in_column(column).with_value(&shown));
             return;
         }
         if let Err((code, detail)) = self.take(record, field, value, shown.trim()) {
-            errors.push(RowError::of_row(Some(record.line), code, detail).in_column(column).with_value(&shown));
+            errors
+                .push(RowError::of_row(Some(record.line), code, detail).in_column(column).with_value(&shown));
         }
     }
 
@@ -149,7 +163,9 @@ impl Business {
             Field::WonReason => record.won_reason = Some(parsed::<Line>(text)?.into_string()),
             Field::LostReason => record.lost_reason = Some(parsed::<Line>(text)?.into_string()),
             Field::Value => record.value = Some(amount(text)?),
-            Field::Currency => record.currency = Some(parsed::<Currency>(&text.to_uppercase())?.into_string()),
+            Field::Currency => {
+                record.currency = Some(parsed::<Currency>(&text.to_uppercase())?.into_string())
+            }
             Field::Timezone => record.timezone = Some(parsed::<Zone>(text)?.into_string()),
             Field::Locale => record.locale = Some(parsed::<Locale>(text)?.into_string()),
             Field::FirstTouch => record.first_touch = Some(object(value, text)?),
@@ -199,7 +215,8 @@ impl Business {
     }
 
     fn past(&self, text: &str) -> Result<DateTime<Utc>, Refusal> {
-        const REFUSED: Refusal = ("invalid_time", "RFC 3339 (2026-03-01T09:00:00Z) or a date (2026-03-01) is expected.");
+        const REFUSED: Refusal =
+            ("invalid_time", "RFC 3339 (2026-03-01T09:00:00Z) or a date (2026-03-01) is expected.");
         let instant = match DateTime::parse_from_rfc3339(text) {
             Ok(instant) => instant.with_timezone(&Utc),
             Err(_) => {
@@ -237,7 +254,9 @@ fn list(value: &Value, text: &str) -> Result<Vec<String>, Refusal> {
     match value {
         Value::Array(items) => items
             .iter()
-            .map(|item| item.as_str().map(str::to_owned).ok_or(("wrong_type", "A list of texts is expected.")))
+            .map(|item| {
+                item.as_str().map(str::to_owned).ok_or(("wrong_type", "A list of texts is expected."))
+            })
             .collect(),
         Value::String(_) | Value::Number(_) => Ok(words(text)),
         _ => Err(("wrong_type", "A list of texts is expected.")),
@@ -247,13 +266,21 @@ fn list(value: &Value, text: &str) -> Result<Vec<String>, Refusal> {
 fn external(text: &str) -> Result<String, Refusal> {
     let value = parsed::<Line>(text)?.into_string();
     let named = value.split_once(':').is_some_and(|(system, id)| !system.is_empty() && !id.is_empty());
-    if named && !value.starts_with("bin:") { Ok(value) } else { Err(("invalid_external_id", "Write it as system:id.")) }
+    if named && !value.starts_with("bin:") {
+        Ok(value)
+    } else {
+        Err(("invalid_external_id", "Write it as system:id."))
+    }
 }
 
 fn status(text: &str) -> Result<String, Refusal> {
     let word = parsed::<Word>(text)?.into_string();
     let fits = word.starts_with(|c: char| c.is_ascii_lowercase()) && !word.contains(['.', '-']);
-    if fits { Ok(word) } else { Err(("invalid_word", "A status begins with a letter; letters, digits and `_` follow.")) }
+    if fits {
+        Ok(word)
+    } else {
+        Err(("invalid_word", "A status begins with a letter; letters, digits and `_` follow."))
+    }
 }
 
 fn amount(text: &str) -> Result<i64, Refusal> {
@@ -273,7 +300,10 @@ fn object(value: &Value, text: &str) -> Result<Value, Refusal> {
 }
 
 fn consents(value: &Value, text: &str) -> Result<Vec<NewConsent>, Refusal> {
-    const REFUSED: Refusal = ("wrong_type", "A list of consents like [{\"channel\":\"email\",\"purpose\":\"marketing\",\"state\":\"granted\"}] is expected.");
+    const REFUSED: Refusal = (
+        "wrong_type",
+        "A list of consents like [{\"channel\":\"email\",\"purpose\":\"marketing\",\"state\":\"granted\"}] is expected.",
+    );
     let read = match value {
         Value::String(_) => crate::json::parse_strict(text.as_bytes()).map_err(|_| REFUSED)?,
         other => other.clone(),

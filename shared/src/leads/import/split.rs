@@ -41,7 +41,9 @@ impl Splitter {
     pub(super) fn at(kind: SourceKind, delimiter: u8, line: i64, begun: bool) -> Self {
         match kind {
             SourceKind::Csv => Self::Csv(Box::new(Csv::new(delimiter, line))),
-            SourceKind::Json => Self::Json(Json::new(line, if begun { Place::Behind } else { Place::Before }, false)),
+            SourceKind::Json => {
+                Self::Json(Json::new(line, if begun { Place::Behind } else { Place::Before }, false))
+            }
             SourceKind::Ndjson => Self::Json(Json::new(line, Place::Behind, true)),
         }
     }
@@ -148,7 +150,10 @@ impl Csv {
     fn row(&mut self) -> Result<Raw, FileError> {
         // Only the end of the file ends a row within quotation marks.
         if self.quoting == Quoting::Quoted {
-            let detail = format!("A quotation mark in the row of line {} is never closed; the file ends before.", self.begins);
+            let detail = format!(
+                "A quotation mark in the row of line {} is never closed; the file ends before.",
+                self.begins
+            );
             return Err(FileError::new("unterminated_quote", detail));
         }
         let mut cells = Vec::with_capacity(self.cells);
@@ -237,7 +242,11 @@ impl Json {
                 }
                 Place::Inside => {
                     let ends = !self.quoted
-                        && if self.lines { *byte == b'\n' } else { self.depth == 0 && matches!(byte, b',' | b']') };
+                        && if self.lines {
+                            *byte == b'\n'
+                        } else {
+                            self.depth == 0 && matches!(byte, b',' | b']')
+                        };
                     if ends {
                         let closes = !self.lines && *byte == b']';
                         let row = self.row(if closes { Place::After } else { Place::Behind });
@@ -284,7 +293,9 @@ impl Json {
             Place::Inside if self.lines && !self.quoted => Ok(Cut::Row(self.row(Place::Behind))),
             Place::After => Ok(Cut::End),
             Place::Behind if self.lines => Ok(Cut::End),
-            Place::Before | Place::Behind | Place::Inside => Err(self.broken("the file ends before the array does")),
+            Place::Before | Place::Behind | Place::Inside => {
+                Err(self.broken("the file ends before the array does"))
+            }
         }
     }
 

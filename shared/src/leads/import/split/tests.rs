@@ -58,7 +58,8 @@ fn an_array_is_cut_at_its_commas_only() {
  {"c":1},7 ] "#;
     for size in 1..file.len() {
         let found = rows(SourceKind::Json, b',', file.as_bytes(), size).unwrap();
-        let texts: Vec<_> = found.iter().map(|row| String::from_utf8(row.cells[0].clone()).unwrap()).collect();
+        let texts: Vec<_> =
+            found.iter().map(|row| String::from_utf8(row.cells[0].clone()).unwrap()).collect();
         assert_eq!(texts, [r#"{"a":"},{[\"","b":[1,{}]} "#, r#"{"c":1}"#, "7 "], "{size}");
         assert_eq!(found[1].line, 2);
     }
