@@ -13,6 +13,7 @@ mod pipelines;
 mod plans;
 mod scopes;
 mod segments;
+mod uploads;
 mod upserts;
 
 use serde_json::{Value, json};

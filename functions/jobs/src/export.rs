@@ -12,8 +12,8 @@ use shared::{
 
 use crate::jobs::accepted;
 
-/// Leads that match a list's filters, oldest first, with their further identities and latest consents; what the import reads. A chunk has at
-/// most 4 MB; `Link: rel="next"` and `x-next-cursor` say that there is more, and where.
+/// Leads that match a list's filters, oldest first. With them come their further identities and latest consents: the import reads it all back.
+/// A chunk has at most 4 MB; `Link: rel="next"` and `x-next-cursor` say that there is more, and where.
 #[utoipa::path(get, path = "/api/leads/export", operation_id = "export_leads", tag = "jobs",
     extensions(("x-role" = json!("manager"))),
     params(LeadFilter, ("format" = Option<String>, Query, description = "csv, json, ndjson; csv when left out"),

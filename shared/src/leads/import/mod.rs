@@ -6,7 +6,7 @@
 //! the file is a count of bytes, written in the portion's transaction. Parts of an upload are read one at a time and one portion of
 //! rows is held, so memory does not grow with the file.
 //!
-//! Portions are decided in memory ([`plan`]) over leads that are held, and written together. A rehearsal (`dryRun`) decides the same way and
+//! Portions are decided in memory (`plan`) over leads that are held, and written together. A rehearsal (`dryRun`) decides the same way and
 //! writes its drafts aside, so that it counts what would happen, twins in the file included.
 
 mod apply;
