@@ -7,7 +7,7 @@ use shared::{
     db::{DbError, DbResult, TenantTx},
     export::Format,
     http::{FromQuery, Params, Problem},
-    jobs::{self, Advance, Held, JobKind, JobTrouble, Part, Progress, RowError},
+    jobs::{self, Advance, Held, JobKind, JobTrouble, Part, Progress},
     leads::{self, BulkOp, BulkRequest, Definitions, ExportRequest, FileError, Importer, LeadFilter, Step},
 };
 
@@ -159,8 +159,7 @@ async fn bulk(
     let most = i32::try_from(most).unwrap_or(i32::MAX);
     let asked = held.actor.clone();
     let done = if give_up {
-        let refused = RowError::of_row(None, "not_applied", "The database refused this lead.");
-        Some((Progress { failed: 1, ..Progress::default() }, vec![refused]))
+        leads::give_up(tx, held.id, place.done).await?
     } else {
         leads::portion(tx, now, (held.id, &asked), op, (place.done, most)).await?
     };

@@ -131,7 +131,6 @@ async fn memory_does_not_grow_with_the_file() {
         assert_eq!(job["created"], rows, "{job}");
         peaks.push(worker.usage().unwrap().peak_rss);
     }
-    println!("peak memory of the worker: {peaks:?}");
     // The file itself has 1.5 MB and is held once or twice, whatever its number of rows.
     assert!(peaks[1] < peaks[0] + 8 * 1024 * 1024, "{peaks:?}");
     assert!(peaks[1] < 64 * 1024 * 1024, "{peaks:?}");

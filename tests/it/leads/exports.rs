@@ -96,11 +96,7 @@ async fn what_is_exported_is_imported_elsewhere_without_loss() {
             "{format}"
         );
         let again = import(&sued, "", kind, file).await;
-        assert_eq!(
-            counts(&again),
-            if format == "csv" { [1, 0, 3, 0] } else { [1, 0, 3, 0] },
-            "who has no identity is new again: {again}"
-        );
+        assert_eq!(counts(&again), [1, 0, 3, 0], "who has no identity is new again: {again}");
     }
     // At home each row names its lead.
     assert_eq!(counts(&import(&nord, "", "text/csv", file).await), [0, 0, 4, 0]);
@@ -141,7 +137,10 @@ async fn chunks_follow_each_other_and_the_filter_holds() {
     assert_eq!(export(&tenant, "format=csv&status=new&limit=2").await, whole);
     assert_eq!(rows(&export(&tenant, "cf.n[gte]=5").await).len(), 2);
     let lines = export(&tenant, "format=ndjson&limit=3").await;
-    assert_eq!(lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).count(), 7);
+    assert_eq!(
+        lines.lines().filter(|line| serde_json::from_str::<Value>(line).unwrap()["id"].is_string()).count(),
+        7
+    );
     let page = tenant.get("/api/leads/export?format=json&limit=4").await.expect(200);
     assert_eq!((page["items"].as_array().unwrap().len(), page["nextCursor"].is_string()), (4, true));
     for (query, name, code) in [

@@ -9,4 +9,4 @@ mod op;
 mod work;
 
 pub use op::{BulkOp, BulkRequest, BulkWord, check};
-pub use work::{begin, portion};
+pub use work::{begin, give_up, portion};

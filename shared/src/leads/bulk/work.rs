@@ -90,6 +90,29 @@ pub async fn portion(
     Ok(Some((done, errors)))
 }
 
+/// Refuses the next lead instead: whatever was tried with it did not work.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn give_up(
+    tx: &mut TenantTx,
+    job: Uuid,
+    after: i32,
+) -> DbResult<Option<(Progress, Vec<RowError>)>> {
+    let lead = sqlx::query_scalar!(
+        "select lead_id from job_leads where tenant_id = $1 and job_id = $2 and seq = $3",
+        tx.tenant(),
+        job,
+        after.saturating_add(1),
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(lead.map(|lead| {
+        let error = refused(lead, "not_applied", "The database refused to change this lead.");
+        (Progress { failed: 1, ..Progress::default() }, vec![error])
+    }))
+}
+
 fn number(count: usize) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }

@@ -21,10 +21,9 @@ pub(in crate::leads) fn cell(field: Option<&CustomField>, value: &Value) -> Stri
 
 /// The value that a cell of a field without a definition stands for.
 pub(in crate::leads) fn loose(cell: &str) -> Value {
-    match serde_json::from_str::<Value>(cell) {
-        Ok(value) if value.to_string() == cell && !value.is_null() => value,
-        Ok(_) | Err(_) => Value::String(cell.to_owned()),
-    }
+    let value = serde_json::from_str::<Value>(cell).unwrap_or_default();
+    let written = value.to_string();
+    if written == cell && !value.is_null() { value } else { Value::String(cell.to_owned()) }
 }
 
 /// The value that a cell of a defined field stands for; whether it fits is another question.

@@ -62,14 +62,14 @@ pub(in crate::leads) async fn write(
     let mut events = Vec::new();
     if !made.is_empty() {
         for lead in insert(tx, now, &made, author.actor).await? {
-            let payload = to_value(&lead).map_err(unwritable)?;
+            let payload = to_value(&lead).map_err(|error| unwritable(&error))?;
             events.push(NewEvent::by_api(EventKind::LeadCreated, now, lead.id, Some(lead.id), payload));
         }
     }
     add_identities(tx, drafts).await?;
     if !changed.is_empty() {
         for updated in update(tx, now, &changed, author.actor).await? {
-            events.extend(updated.events(now).map_err(defect)?);
+            events.extend(updated.events(now).map_err(|problem| defect(&problem))?);
         }
     }
     add_consents(tx, now, drafts, author.actor).await?;
@@ -86,16 +86,16 @@ async fn tell(tx: &mut TenantTx, mut events: Vec<NewEvent>, source: &'static str
     Ok(())
 }
 
-fn unwritable(error: serde_json::Error) -> DbError {
+fn unwritable(error: &serde_json::Error) -> DbError {
     DbError::Defect(error.to_string())
 }
 
-fn defect(problem: Problem) -> DbError {
+fn defect(problem: &Problem) -> DbError {
     DbError::Defect(problem.code().to_owned())
 }
 
 fn rows(drafts: &[&Draft]) -> DbResult<Value> {
-    drafts.iter().map(|draft| to_value(&draft.lead).map_err(unwritable)).collect()
+    drafts.iter().map(|draft| to_value(&draft.lead).map_err(|error| unwritable(&error))).collect()
 }
 
 async fn insert(
@@ -275,7 +275,7 @@ pub(in crate::leads) async fn archive(
     .await?;
     let mut events = Vec::new();
     for lead in &archived {
-        let payload = to_value(lead).map_err(unwritable)?;
+        let payload = to_value(lead).map_err(|error| unwritable(&error))?;
         events.push(NewEvent::by_api(EventKind::LeadDeleted, now, lead.id, Some(lead.id), payload));
     }
     tell(tx, events, source).await?;
@@ -333,7 +333,7 @@ pub(in crate::leads) async fn restore(
     .await?;
     let mut events = Vec::new();
     for updated in &restored {
-        events.extend(updated.events(now).map_err(defect)?);
+        events.extend(updated.events(now).map_err(|problem| defect(&problem))?);
     }
     tell(tx, events, source).await?;
     Ok(restored.len())

@@ -256,7 +256,7 @@ impl Layout {
         definitions: &Definitions,
     ) -> Result<Vec<(String, Field)>, FileError> {
         let (mut seen, mut columns) = (BTreeSet::new(), Vec::<(String, Field)>::new());
-        for column in self.map.keys().filter(|column| !names.contains(*column)) {
+        if let Some(column) = self.map.keys().find(|column| !names.contains(*column)) {
             let detail = format!("The file has no column `{column}`.");
             return Err(FileError::new("unknown_column", detail));
         }

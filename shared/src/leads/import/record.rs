@@ -164,7 +164,7 @@ impl Business {
             Field::LostReason => record.lost_reason = Some(parsed::<Line>(text)?.into_string()),
             Field::Value => record.value = Some(amount(text)?),
             Field::Currency => {
-                record.currency = Some(parsed::<Currency>(&text.to_uppercase())?.into_string())
+                record.currency = Some(parsed::<Currency>(&text.to_uppercase())?.into_string());
             }
             Field::Timezone => record.timezone = Some(parsed::<Zone>(text)?.into_string()),
             Field::Locale => record.locale = Some(parsed::<Locale>(text)?.into_string()),

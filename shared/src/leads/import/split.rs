@@ -178,9 +178,8 @@ impl Csv {
     fn follow(&mut self, eaten: &[u8]) {
         for byte in eaten {
             self.quoting = match (self.quoting, *byte) {
-                (Quoting::Start | Quoting::Closing, b'"') => Quoting::Quoted,
                 (Quoting::Quoted, b'"') => Quoting::Closing,
-                (Quoting::Quoted, _) => Quoting::Quoted,
+                (Quoting::Start | Quoting::Closing, b'"') | (Quoting::Quoted, _) => Quoting::Quoted,
                 (_, byte) if byte == self.delimiter || byte == b'\r' || byte == b'\n' => Quoting::Start,
                 (Quoting::Start | Quoting::Plain | Quoting::Closing, _) => Quoting::Plain,
             };
@@ -229,10 +228,9 @@ impl Json {
         for (index, byte) in piece.iter().enumerate() {
             self.line += i64::from(*byte == b'\n');
             match self.place {
-                Place::Before if byte.is_ascii_whitespace() => {}
+                Place::Before | Place::After if byte.is_ascii_whitespace() => {}
                 Place::Before if *byte == b'[' => self.place = Place::Behind,
                 Place::Before => return Err(self.broken("an array of objects is expected")),
-                Place::After if byte.is_ascii_whitespace() => {}
                 Place::After => return Err(self.broken("something stands behind the array")),
                 Place::Behind if byte.is_ascii_whitespace() || (*byte == b',' && !self.lines) => {}
                 Place::Behind if *byte == b']' && !self.lines => self.place = Place::After,
