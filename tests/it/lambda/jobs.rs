@@ -52,6 +52,15 @@ impl Story {
         self.world.execute(&self.tenant, expire);
     }
 
+    /// Lets every portion that makes leads take two seconds.
+    fn dawdle(&self) {
+        self.world.execute(
+            &self.tenant,
+            "create function dawdle() returns trigger language plpgsql as 'begin perform pg_sleep(2); return null; end';
+             create trigger leads_dawdle after insert on leads for each statement execute function dawdle()",
+        );
+    }
+
     async fn finish(&self, worker: &Environment, id: &str) -> Value {
         let outcome = worker.invoke(&self.event(id)).await.unwrap();
         assert!(batch_failures(&outcome).unwrap().is_empty());
@@ -86,15 +95,32 @@ async fn an_import_whose_workers_are_killed_counts_and_makes_everybody_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_worker_whose_lease_has_ended_writes_nothing_though_it_works_on() {
+    let story = Story::begin("jobs_zombie").await;
+    let id = story.import("zombie", 10).await;
+    story.dawdle();
+    let (slow, quick) = (story.world.launch("run-jobs"), story.world.launch("run-jobs"));
+    quick.wait_ready().await.unwrap();
+    let invocation = slow.begin(&story.event(&id)).unwrap();
+    eventually("the portion", async || (story.job(&id).await["total"] == 10).then_some(())).await;
+    story.expire_leases();
+    let job = story.finish(&quick, &id).await;
+    // To the slow one the message is done: somebody else holds the row.
+    assert!(batch_failures(&invocation.outcome().await.unwrap()).unwrap().is_empty());
+    assert_eq!(story.job(&id).await, job);
+    assert_eq!(
+        (&job["status"], &job["created"], story.leads().await),
+        (&json!("completed"), &json!(10), json!(10)),
+        "{job}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_kills_its_worker_again_and_again_fails_with_a_word() {
     let story = Story::begin("jobs_stalled").await;
     let id = story.import("stalled", 10).await;
     // No portion comes to its end before its worker is dead.
-    story.world.execute(
-        &story.tenant,
-        "create function dawdle() returns trigger language plpgsql as 'begin perform pg_sleep(2); return null; end';
-         create trigger leads_dawdle after insert on leads for each statement execute function dawdle()",
-    );
+    story.dawdle();
     // The first of them still reads the file, which is progress.
     for attempt in 0..=5 {
         let worker = story.world.launch("run-jobs");
