@@ -198,7 +198,8 @@ async fn keys(tx: &mut TenantTx, definitions: &Definitions) -> DbResult<Vec<Stri
     )
     .fetch_all(tx.conn())
     .await?;
-    Ok(keys)
+    // What else is kept in that index is no field.
+    Ok(keys.into_iter().filter(|key| !key.starts_with('#')).collect())
 }
 
 impl Exported {
