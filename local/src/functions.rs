@@ -6,9 +6,10 @@ use shared::{http::Api, queue::QueueName};
 pub type ApiFunction = (&'static str, fn() -> Api);
 
 /// The API functions.
-pub const APIS: [ApiFunction; 8] = [
+pub const APIS: [ApiFunction; 9] = [
     ("auth", auth::api),
     ("leads", leads::api),
+    ("jobs", jobs::api),
     ("messages", messages::api),
     ("automations", automations::api),
     ("finance", finance::api),
@@ -18,11 +19,12 @@ pub const APIS: [ApiFunction; 8] = [
 ];
 
 /// The queue workers.
-pub const WORKERS: [(&str, QueueName); 4] = [
+pub const WORKERS: [(&str, QueueName); 5] = [
     ("ingest-receipts", QueueName::Receipts),
     ("run-automations", QueueName::Runs),
     ("send-messages", QueueName::Messages),
     ("deliver-webhooks", QueueName::Deliveries),
+    ("run-jobs", QueueName::Jobs),
 ];
 
 /// The scheduled functions.

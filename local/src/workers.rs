@@ -35,6 +35,7 @@ async fn look(app: &App, queue: QueueName, hint: &Hint) {
         QueueName::Runs => work::look(app, hint, run_automations::handle).await,
         QueueName::Messages => work::look(app, hint, send_messages::handle).await,
         QueueName::Deliveries => work::look(app, hint, deliver_webhooks::handle).await,
+        QueueName::Jobs => work::look(app, hint, run_jobs::handle).await,
     };
     drop(result);
 }

@@ -39,6 +39,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("SQS_RUNS_URL", "queue of run-automations"),
     ("SQS_MESSAGES_URL", "queue of send-messages"),
     ("SQS_DELIVERIES_URL", "queue of deliver-webhooks"),
+    ("SQS_JOBS_URL", "queue of run-jobs"),
     ("AWS_REGION", "region of the queues and the secret; set by Lambda"),
     ("AWS_ENDPOINT_URL", "an emulator of AWS instead of the real one"),
     ("AWS_ACCESS_KEY_ID", "set by Lambda"),

@@ -21,6 +21,7 @@ pub mod export;
 pub mod finance;
 pub mod http;
 pub mod ids;
+pub mod jobs;
 pub mod json;
 pub mod lambda;
 pub mod leads;

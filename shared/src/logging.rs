@@ -15,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 use crate::{clock, ids::TenantId};
 
 /// The crates of this workspace that log.
-const OURS: [&str; 11] = [
+const OURS: [&str; 12] = [
     "shared",
     "auth",
     "webhooks",
@@ -23,6 +23,7 @@ const OURS: [&str; 11] = [
     "run_automations",
     "send_messages",
     "deliver_webhooks",
+    "run_jobs",
     "sweep",
     "nightly",
     "migrate",

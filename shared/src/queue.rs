@@ -20,7 +20,7 @@ use crate::ids::TenantId;
 /// The longest delay that SQS grants a message; longer waits are left to the sweep.
 pub const MAX_DELAY: Duration = Duration::from_mins(15);
 
-/// The four work queues, one worker function each.
+/// The five work queues, one worker function each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum QueueName {
     /// Inbound webhook receipts → `ingest-receipts`.
@@ -31,6 +31,8 @@ pub enum QueueName {
     Messages,
     /// Owed outbound webhook deliveries → `deliver-webhooks`.
     Deliveries,
+    /// Imports, exports and bulk changes → `run-jobs`.
+    Jobs,
 }
 
 /// What kind of row a hint names. Each kind has exactly one queue.
@@ -47,6 +49,8 @@ pub enum HintKind {
     Delivery,
     /// A row of `automation_schedules`.
     Schedule,
+    /// A row of `jobs`.
+    Job,
 }
 
 impl HintKind {
@@ -58,6 +62,7 @@ impl HintKind {
             Self::Run | Self::Schedule => QueueName::Runs,
             Self::Effect => QueueName::Messages,
             Self::Delivery => QueueName::Deliveries,
+            Self::Job => QueueName::Jobs,
         }
     }
 }

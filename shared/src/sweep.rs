@@ -31,6 +31,7 @@ pub async fn due(tx: &mut SystemTx, horizon: Duration, per_tenant: i32, limit: i
             "run" => HintKind::Run,
             "effect" => HintKind::Effect,
             "delivery" => HintKind::Delivery,
+            "job" => HintKind::Job,
             _ => return None,
         };
         let delay = Duration::from_secs(due_in_seconds.try_into().unwrap_or_default());

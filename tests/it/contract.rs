@@ -70,6 +70,7 @@ fn the_template_deploys_the_routes_queues_schedules_and_variables_of_the_code() 
         ("runs", "run-automations"),
         ("messages", "send-messages"),
         ("deliveries", "deliver-webhooks"),
+        ("jobs", "run-jobs"),
     ]));
     let example = std::fs::read_to_string(root().join(".env.example")).unwrap();
     drift.extend(example_drift(&example, &variables));

@@ -2,10 +2,14 @@
 
 mod assignment;
 mod bin;
+mod bulk;
 mod changes;
 mod custom_fields;
+mod exports;
 mod feeds;
 mod history;
+mod imports;
+mod jobs;
 mod lists;
 mod masking;
 mod merges;
@@ -17,6 +21,7 @@ mod scopes;
 mod scores;
 mod segments;
 mod touches;
+mod uploads;
 mod upserts;
 
 use serde_json::{Value, json};

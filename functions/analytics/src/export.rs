@@ -1,11 +1,10 @@
 //! The export of events.
 
-use axum::response::IntoResponse;
-use http::{HeaderName, HeaderValue, Uri, header};
+use http::Uri;
 use shared::{
-    analytics::{self, CtaFilter, Format, MOST_ROWS, Position},
+    analytics::{self, CtaFilter},
     auth::ExportAnalytics,
-    export::link,
+    export,
     http::{ApiResult, Cx, FromQuery, QueryString},
 };
 
@@ -21,37 +20,10 @@ pub(crate) async fn export_cta_events(
     query: QueryString,
     asked: Uri,
 ) -> ApiResult {
-    let (filter, format, after, rows) = query.read(cx.zone(), |params| {
-        let filter = CtaFilter::read(params);
-        let formats = params.choices("format", Format::WORDS);
-        if formats.len() > 1 {
-            params.refuse("format", "too_many_values", "One format is expected.");
-        }
-        let format = formats.first().and_then(|word| Format::parse(word)).unwrap_or(Format::Csv);
-        let after = params.text("cursor").and_then(|cursor| {
-            let position = Position::parse(&cursor);
-            if position.is_none() {
-                params.refuse("cursor", "invalid_cursor", "Use `x-next-cursor` of the chunk before.");
-            }
-            position
-        });
-        (filter, format, after, params.number("limit", 1..=MOST_ROWS).unwrap_or(MOST_ROWS))
-    })?;
-    let chunk =
-        analytics::read_chunk(&mut cx.tx, &filter, format, after, rows, cx.actor.own_records_of()).await?;
-    let name = format!("attachment; filename=\"cta-events.{}\"", format.extension());
-    let mut response = chunk.body.into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
-    let mut insert = |header: HeaderName, value: &str| {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(header, value);
-        }
-    };
-    insert(header::CONTENT_DISPOSITION, &name);
-    if let Some(cursor) = &chunk.next_cursor {
-        insert(header::LINK, &link::next(&asked, cursor));
-        insert(HeaderName::from_static("x-next-cursor"), cursor);
-    }
-    cx.commit(response).await
+    let (filter, (format, rows, after)) =
+        query.read(cx.zone(), |params| (CtaFilter::read(params), export::read_request(params)))?;
+    let after = after.map(|(position, _)| position);
+    let own = cx.actor.own_records_of();
+    let chunk = analytics::read_chunk(&mut cx.tx, &filter, format, after, rows, own).await?;
+    cx.commit(export::answer(chunk, format, "cta-events", &asked)).await
 }

@@ -13,7 +13,7 @@ use shared::{
     db::{DbResult, SystemReason},
     finance,
     ids::TenantId,
-    nightly, privacy,
+    jobs, nightly, privacy,
     work::{WorkError, WorkResult},
 };
 
@@ -67,11 +67,13 @@ async fn visit(app: &App, now: DateTime<Utc>, slot: DateTime<Utc>, tenant: Tenan
     }
     let overdue = finance::mark_overdue(&mut tx, now).await?;
     let purged = nightly::purge(&mut tx, now).await?;
+    let jobs = jobs::purge(&mut tx).await?;
     // Last, since others who add to the business's audit log wait from here on.
     let trial_ended = accounts::end_trial(&mut tx).await?;
     let mut detail = json!({
         "trialEnded": trial_ended, "overdue": overdue, "idempotencyKeys": purged.idempotency_keys, "oneTimeTokens": purged.one_time_tokens,
         "sessions": purged.sessions, "buckets": purged.buckets, "rawReceipts": purged.raw_receipts, "sandboxDeliveries": purged.sandbox_deliveries,
+        "jobs": jobs,
     });
     nightly::finish_slot(&mut tx, NAME, slot, detail.clone()).await?;
     let hints = tx.commit().await?;
@@ -80,7 +82,7 @@ async fn visit(app: &App, now: DateTime<Utc>, slot: DateTime<Utc>, tenant: Tenan
         tracing::warn!(%tenant, "a trial is over; the business is suspended");
     }
     let forgotten = forget(app, now, slot, tenant, &mut detail).await?;
-    if overdue > 0 || forgotten > 0 || purged != nightly::Purged::default() {
+    if overdue > 0 || jobs > 0 || forgotten > 0 || purged != nightly::Purged::default() {
         tracing::info!(
             %tenant,
             overdue,
@@ -91,6 +93,7 @@ async fn visit(app: &App, now: DateTime<Utc>, slot: DateTime<Utc>, tenant: Tenan
             raw_receipts = purged.raw_receipts,
             sandbox_deliveries = purged.sandbox_deliveries,
             forgotten,
+            jobs,
             "nightly work done"
         );
     }

@@ -23,7 +23,7 @@ mod summary;
 
 pub use agent::{Agent, read_agent};
 pub use event::{CtaBody, CtaEvent, CtaKind, NewCta};
-pub use export::{Chunk, Format, MOST_ROWS, Position, read_chunk};
+pub use export::read_chunk;
 pub use filter::CtaFilter;
 pub use funnel::{Funnel, FunnelStep, read_funnel, read_journey};
 pub use list::list_events;

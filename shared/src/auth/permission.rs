@@ -70,6 +70,10 @@ permissions! {
     ExportPerson = Admin, Admin, Read, Fresh;
     /// Forgetting a person.
     ErasePerson = Admin, Admin, Write, Fresh;
+    /// Following imports, exports and bulk changes.
+    ReadJobs = Manager, Leads, Read;
+    /// Taking leads out of the house.
+    ExportLeads = Manager, Leads, Read, Fresh;
     /// Reading messages, conversations, templates.
     ReadMessages = Viewer, Messages, Read;
     /// Sending and replying.

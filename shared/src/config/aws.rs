@@ -25,16 +25,19 @@ pub struct AwsConfig {
     pub endpoint_url: Option<String>,
 }
 
-/// The queues, required in the cloud. On the laptop they are optional: all four or none.
+/// The queues, required in the cloud. On the laptop they are optional: all five or none.
 pub(super) fn sqs(read: &mut Reader, is_local: bool) -> Option<(AwsConfig, QueueUrls)> {
-    const NAMES: [&str; 4] = ["SQS_RECEIPTS_URL", "SQS_RUNS_URL", "SQS_MESSAGES_URL", "SQS_DELIVERIES_URL"];
+    const NAMES: [&str; 5] =
+        ["SQS_RECEIPTS_URL", "SQS_RUNS_URL", "SQS_MESSAGES_URL", "SQS_DELIVERIES_URL", "SQS_JOBS_URL"];
     if is_local && NAMES.iter().all(|name| read.optional(name).is_none()) {
         return None;
     }
     let urls = NAMES.map(|name| read.required(name, |text| Ok(text.to_owned())));
     let aws = aws(read)?;
-    let [Some(receipts), Some(runs), Some(messages), Some(deliveries)] = urls else { return None };
-    Some((aws, QueueUrls { receipts, runs, messages, deliveries }))
+    let [Some(receipts), Some(runs), Some(messages), Some(deliveries), Some(jobs)] = urls else {
+        return None;
+    };
+    Some((aws, QueueUrls { receipts, runs, messages, deliveries, jobs }))
 }
 
 fn aws(read: &mut Reader) -> Option<AwsConfig> {

@@ -15,6 +15,9 @@ use crate::{
     queue::{Hint, HintKind},
 };
 
+/// Who says so when no automation is to begin with it.
+pub const SILENT: &str = "silentImport";
+
 /// An event that is about to be told.
 #[derive(Clone, Debug)]
 pub struct NewEvent {
@@ -142,12 +145,12 @@ async fn insert(tx: &mut TenantTx, events: &[NewEvent]) -> DbResult<Vec<Owed>> {
                 as e (id, type, subject_kind, subject_id, lead_id, payload, previous, source,
                       dedupe_key, cause_run_id, depth, occurred_at)
             on conflict (tenant_id, source, dedupe_key) do nothing
-            returning id, type, lead_id, depth
+            returning id, type, lead_id, depth, source
         ), triggered as (
             select a.id as automation_id, a.current_version, a.reentry, a.has_filter,
                    told.id as event_id, told.lead_id, told.depth
               from told join automations a
-                on a.tenant_id = $1 and a.trigger_type = told.type and a.status = 'active'
+                on a.tenant_id = $1 and a.trigger_type = told.type and a.status = 'active' and told.source <> $14
         ), enrolled as (
             insert into automation_runs (tenant_id, id, automation_id, version, lead_id, trigger_event_id, entry_key,
                                          depth, status, error_code, error_message)
@@ -196,6 +199,7 @@ async fn insert(tx: &mut TenantTx, events: &[NewEvent]) -> DbResult<Vec<Owed>> {
         &causes as &[Option<Uuid>],
         &depths,
         &times,
+        SILENT,
     )
     .fetch_all(tx.conn())
     .await?;

@@ -12,5 +12,5 @@ mod emit;
 pub mod journal;
 mod kind;
 
-pub use emit::{NewEvent, emit, emit_newcomers};
+pub use emit::{NewEvent, SILENT, emit, emit_newcomers};
 pub use kind::{Cause, EventKind, MAX_DEPTH};

@@ -25,6 +25,8 @@ use crate::{app::App, limits::Class, logging};
 
 /// The most bytes that a body may have.
 const BODY_LIMIT: usize = 1024 * 1024;
+/// The routes that take files, which may have as many bytes as a part of an upload. The platform takes 6 MB, a third of it for its own encoding.
+const FILES: [&str; 2] = ["/api/leads/import", "/api/jobs/{id}/parts/{n}"];
 
 /// The id of this request, in every answer and log line.
 #[derive(Clone, Debug)]
@@ -52,7 +54,7 @@ pub(super) async fn uphold(State(app): State<App>, mut request: Request, next: N
     request.extensions_mut().insert(address);
 
     let admitted = match meter.count_visitor(&app).await {
-        Ok(()) => read_body(&mut request).await,
+        Ok(()) => read_body(&mut request, &route).await,
         Err(problem) => Err(problem),
     };
     let mut response = match admitted {
@@ -120,16 +122,20 @@ fn client_ip(request: &Request) -> ClientIp {
     ClientIp(from_gateway.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
 }
 
-async fn read_body(request: &mut Request) -> Result<(), Problem> {
+async fn read_body(request: &mut Request, route: &str) -> Result<(), Problem> {
+    let takes_files = FILES.contains(&route);
+    let limit = if takes_files { crate::jobs::PART_BYTES } else { BODY_LIMIT };
     let body = std::mem::take(request.body_mut());
-    let bytes = match Limited::new(body, BODY_LIMIT).collect().await {
+    let bytes = match Limited::new(body, limit).collect().await {
         Ok(collected) => collected.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => {
-            return Err(Problem::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "body_too_large",
-                "A body may have 1 MB at most.",
-            ));
+            let detail = if takes_files {
+                "At most 4 MB are taken at once. Send a larger file in parts: POST /api/leads/import?upload=parts makes a job, PUT \
+                 /api/jobs/{id}/parts/{n} takes each part (4 MB at most, 100 MB together), POST /api/jobs/{id}/start begins."
+            } else {
+                "A body may have 1 MB at most."
+            };
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail));
         }
         Err(_) => {
             return Err(Problem::bad_request("body_unreadable", "The body ended before it was complete."));

@@ -126,6 +126,7 @@ fn complete(method: &str, operation: &mut Value) {
 fn usual_scope(method: &str, operation: &Value) -> String {
     let surface = match operation["tags"][0].as_str().unwrap_or_default() {
         "auth" => "admin",
+        "jobs" => "leads",
         tag => tag,
     };
     let access = if method == "get" { "read" } else { "write" };

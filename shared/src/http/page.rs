@@ -100,8 +100,9 @@ impl PageRequest {
         Self { limit: 25, sort: default_sort(F::SORTS), descending: true, after: None, include_total: false }
     }
 
-    pub(super) fn read(params: &mut Params, sorts: &'static [SortField]) -> Self {
-        let (sort, descending) = read_sort(params, sorts).unwrap_or((default_sort(sorts), true));
+    pub(super) fn read<F: FromQuery>(params: &mut Params) -> Self {
+        let usual = (default_sort(F::SORTS), F::LARGEST_FIRST);
+        let (sort, descending) = read_sort(params, F::SORTS).unwrap_or(usual);
         let after = params.text("cursor").and_then(|text| {
             let keyset = decode(&text, sort, descending);
             if keyset.is_none() {

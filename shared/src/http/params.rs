@@ -9,6 +9,7 @@ use axum::extract::FromRequestParts;
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use http::request::Parts;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{FieldErrors, Meter, PageRequest, Problem, SortField};
@@ -32,6 +33,8 @@ impl<S: Send + Sync> FromRequestParts<S> for QueryString {
 pub trait FromQuery: Sized {
     /// The sorts that this list offers; the first is the default, newest first.
     const SORTS: &'static [SortField];
+    /// Whether a list without `sort` begins with the largest value.
+    const LARGEST_FIRST: bool = true;
 
     /// Reads the filters, noting what is wrong.
     fn read(params: &mut Params) -> Self;
@@ -54,7 +57,7 @@ impl QueryString {
     pub fn list<F: FromQuery>(&self, zone: Tz) -> Result<ListQuery<F>, Problem> {
         let mut params = Params::parse(&self.0, zone);
         let filter = F::read(&mut params);
-        let page = PageRequest::read(&mut params, F::SORTS);
+        let page = PageRequest::read::<F>(&mut params);
         params.finish()?;
         Ok(ListQuery { filter, page })
     }
@@ -88,6 +91,35 @@ impl Params {
                 params.refuse(&name, "invalid_text", "Text may not hold the NUL character.");
             }
             params.values.entry(name.into_owned()).or_default().push(value.into_owned());
+        }
+        params
+    }
+
+    /// The same grammar out of a JSON object: a member is a parameter, a list is its alternatives.
+    #[must_use]
+    pub fn of_json(members: &Map<String, Value>, zone: Tz) -> Self {
+        let mut params = Self { values: BTreeMap::new(), errors: FieldErrors::default(), zone };
+        for (name, value) in members {
+            let given = match value {
+                Value::Array(given) => given.as_slice(),
+                single => std::slice::from_ref(single),
+            };
+            let mut words = Vec::new();
+            for value in given {
+                match value {
+                    Value::String(text) => words.push(text.clone()),
+                    Value::Number(number) => words.push(number.to_string()),
+                    Value::Bool(flag) => words.push(flag.to_string()),
+                    Value::Null | Value::Array(_) | Value::Object(_) => {
+                        params.refuse(
+                            name,
+                            "wrong_type",
+                            "A text, a number, true or false, or a list of them is expected.",
+                        );
+                    }
+                }
+            }
+            params.values.insert(name.clone(), words);
         }
         params
     }

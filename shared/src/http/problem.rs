@@ -231,6 +231,25 @@ impl Problem {
         .retry_after(2)
     }
 
+    /// The same with what is wrong below another place of the body; a parameter becomes a member there.
+    #[must_use]
+    pub fn below(mut self, parent: &str) -> Self {
+        for error in &mut self.0.errors {
+            let inner = error
+                .pointer
+                .strip_prefix('?')
+                .map_or_else(|| error.pointer.clone(), |name| format!("/{name}"));
+            error.pointer = format!("{parent}{inner}");
+        }
+        self
+    }
+
+    /// What is wrong with the input, by field.
+    #[must_use]
+    pub fn errors(&self) -> &[FieldError] {
+        &self.0.errors
+    }
+
     /// Adds a member.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {

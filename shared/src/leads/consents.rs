@@ -1,5 +1,7 @@
 //! What a person allowed or refused: a ledger in which the latest entry wins and the earlier ones are the proof.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -254,6 +256,27 @@ pub async fn insert_consents(
     .execute(tx.conn())
     .await?;
     Ok(())
+}
+
+/// What several people last said, by (channel, purpose); health has no channel.
+pub(super) async fn latest(
+    tx: &mut TenantTx,
+    leads: &[Uuid],
+) -> DbResult<HashMap<Uuid, HashMap<(String, String), String>>> {
+    let rows = sqlx::query!(
+        r#"select distinct on (lead_id, purpose, channel) lead_id, coalesce(channel, '') as "channel!", purpose, state
+             from consents where tenant_id = $1 and lead_id = any ($2)
+            order by lead_id, purpose, channel, effective_at desc, id desc"#,
+        tx.tenant(),
+        leads,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let mut said: HashMap<Uuid, HashMap<(String, String), String>> = HashMap::new();
+    for row in rows {
+        said.entry(row.lead_id).or_default().insert((row.channel, row.purpose), row.state);
+    }
+    Ok(said)
 }
 
 /// The rows of several entries, as `jsonb_to_recordset` reads them in the statement that makes the lead.

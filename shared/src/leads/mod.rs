@@ -3,12 +3,16 @@
 mod activities;
 mod batch;
 mod bin;
+mod bulk;
 mod consents;
 mod custom_fields;
+mod drafts;
 mod duplicates;
+mod export;
 mod find;
 mod hidden;
 mod identities;
+mod import;
 mod insert;
 mod list;
 mod merge;
@@ -27,6 +31,7 @@ pub use activities::{
 };
 pub use batch::{BatchResult, insert_all};
 pub use bin::{archive, find_archived, restore, rival_of};
+pub use bulk::{BulkOp, BulkRequest, BulkWord, begin, check as check_bulk, give_up, portion};
 pub use consents::{
     Consent, ConsentFilter, ConsentPurpose, ConsentState, NewConsent, insert_consent, insert_consents,
     list_consents,
@@ -37,12 +42,14 @@ pub use custom_fields::{
     list_custom_fields, update_custom_field,
 };
 pub use duplicates::{Duplicate, list_duplicates};
+pub use export::{ExportCursor, ExportRequest, read_chunk};
 pub use find::{exists, find, find_survivor, owner_of, owner_of_identity};
 pub use hidden::{Hidden, field_masked};
 pub use identities::{
     Identity, IdentityChange, IdentityFilter, IdentityKind, IdentityPatch, NewIdentity, delete_identity,
     insert_identity, list_identities, update_identity,
 };
+pub use import::{FileError, ImportMode, ImportRequest, Importer, Layout, SourceKind, Step, knows_field};
 pub use insert::{IDENTITY_TAKEN, insert};
 pub use list::{LeadFilter, explain, list};
 pub use merge::{MergeRefusal, MergeRequest, UnmergeRequest, merge, unmerge};

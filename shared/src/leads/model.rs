@@ -22,7 +22,7 @@ pub const MAX_TAGS: usize = 50;
 const MAX_VALUE: i64 = 1_000_000_000_000;
 
 /// A person that a business knows or wants to know.
-#[derive(Clone, Debug, Serialize, FromRow, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, FromRow, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Lead {
     /// The lead.

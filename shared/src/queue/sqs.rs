@@ -29,6 +29,8 @@ pub struct QueueUrls {
     pub messages: String,
     /// `SQS_DELIVERIES_URL`
     pub deliveries: String,
+    /// `SQS_JOBS_URL`
+    pub jobs: String,
 }
 
 impl QueueUrls {
@@ -38,6 +40,7 @@ impl QueueUrls {
             QueueName::Runs => &self.runs,
             QueueName::Messages => &self.messages,
             QueueName::Deliveries => &self.deliveries,
+            QueueName::Jobs => &self.jobs,
         }
     }
 }

@@ -56,13 +56,23 @@ pub async fn evaluate(tx: &mut TenantTx, now: DateTime<Utc>, id: Uuid) -> DbResu
         return Err(DbError::Defect(format!("the conditions of segment {id} cannot be read")));
     };
     let changes = refresh(tx, now, id, &condition).await?;
-    let events: Vec<NewEvent> =
-        changes.iter().map(|(lead, entered)| event(&segment, now, *lead, *entered)).collect();
+    tell(tx, &segment, now, changes.iter().copied()).await?;
+    let entered = changes.iter().filter(|(_, entered)| *entered).count();
+    Ok(Some(Evaluation { entered, exited: changes.len() - entered }))
+}
+
+/// Tells who came and who went.
+pub(super) async fn tell(
+    tx: &mut TenantTx,
+    segment: &Segment,
+    now: DateTime<Utc>,
+    changes: impl Iterator<Item = (Uuid, bool)>,
+) -> DbResult<()> {
+    let events: Vec<NewEvent> = changes.map(|(lead, entered)| event(segment, now, lead, entered)).collect();
     for told in events.chunks(TOLD_AT_ONCE) {
         emit(tx, told).await?;
     }
-    let entered = changes.iter().filter(|(_, entered)| *entered).count();
-    Ok(Some(Evaluation { entered, exited: changes.len() - entered }))
+    Ok(())
 }
 
 async fn take(tx: &mut TenantTx, id: Uuid) -> DbResult<Option<Segment>> {

@@ -7,10 +7,12 @@
 //! is the answer of the moment in which it was made.
 
 mod evaluate;
+mod members;
 mod model;
 mod store;
 
 pub(crate) use evaluate::push_membership;
 pub use evaluate::{Evaluation, due, evaluate, fill, members, preview, rest};
+pub use members::{add_members, remove_members};
 pub use model::{NewSegment, Preview, Segment, SegmentKind, SegmentPatch};
 pub use store::{SegmentFilter, delete, find, find_many, insert, list, update};

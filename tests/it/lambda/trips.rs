@@ -17,6 +17,8 @@ const MESSAGE: u64 = WRITE + 3 * STATEMENT;
 const METRIC: u64 = WRITE + STATEMENT;
 /// A new lead looks at the business's own fields.
 const NEW_LEAD: u64 = WRITE + STATEMENT;
+/// An export looks at the custom fields first, which become its columns, and without definitions at those in use.
+const EXPORT: &str = "/api/leads/export";
 const TWO_STATEMENTS: [&str; 2] = ["/api/analytics/overview", "/api/pipelines"];
 /// Calls before it counts: a connection is made once, a statement is prepared once.
 const WARM_UP: usize = 3;
@@ -94,7 +96,11 @@ async fn a_read_takes_three_round_trips_at_most_and_a_write_four() {
     let mut answered = 0;
     for (function, path) in reads() {
         if counted.world.call(function, "GET", &path, &counted.token, "").await.status == 200 {
-            let more = if TWO_STATEMENTS.contains(&path.as_str()) { STATEMENT } else { 0 };
+            let more = match path.as_str() {
+                EXPORT => 2 * STATEMENT,
+                path if TWO_STATEMENTS.contains(&path) => STATEMENT,
+                _ => 0,
+            };
             counted.read_within(READ + more, function, &path).await;
             answered += 1;
         }

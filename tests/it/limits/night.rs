@@ -25,6 +25,13 @@ const BEFORE: &str = "
     insert into throttles (kind, key_hash, updated_at)
     select 'register', hours::text::bytea, now() - make_interval(hours => hours) from unnest(array[25, 23]) as hours;
     insert into rate_limits (key, full_at) values ('read:u:full', now() - interval '1 second'), ('read:u:used', now() + interval '1 hour');
+    insert into jobs (tenant_id, id, kind, status, created_at, finished_at)
+    select 'TENANT', new_id(), 'import', status, now() - make_interval(days => days),
+           case when status = 'completed' then now() - make_interval(days => days) end
+      from (values ('completed', 91), ('completed', 31), ('completed', 1), ('awaitingParts', 2), ('awaitingParts', 0)) as j (status, days);
+    insert into job_parts (tenant_id, job_id, role, part, content, sha256, updated_at)
+    select tenant_id, id, case status when 'completed' then 'output' else 'input' end, 1, 'x', 'x', created_at from jobs;
+    insert into job_errors (tenant_id, job_id, seq, code, value, created_at) select tenant_id, id, 1, 'x', 'x', created_at from jobs;
     do $$ begin execute 'drop table if exists cta_events_' || to_char((now() at time zone 'UTC') + interval '1 month', 'YYYY_MM'); end $$;";
 
 /// Raises what is not as it should be.
@@ -34,6 +41,9 @@ const AFTER: &str = "
         select string_agg(format('%s %s', left_over, what), ', ') into wrong from (values
             ('sessions', (select count(*) from sessions), 2), ('tokens', (select count(*) from one_time_tokens), 1),
             ('keys', (select count(*) from idempotency_keys), 1), ('buckets', (select count(*) from rate_buckets), 1),
+            ('jobs', (select count(*) from jobs), 4), ('parts', (select count(*) from job_parts), 2),
+            ('abandoned uploads', (select count(*) from jobs where status = 'failed' and error_code = 'abandoned'), 1),
+            ('values of errors', (select count(*) from job_errors where value is not null), 3),
             ('attempts', (select count(*) from throttles), 1), ('limits', (select count(*) from rate_limits), 1)
         ) as kinds (what, left_over, expected) where left_over <> expected;
         if wrong is not null then raise exception 'left over: %', wrong; end if;

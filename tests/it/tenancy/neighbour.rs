@@ -66,6 +66,7 @@ impl Neighbour {
         neighbour.add("goal", "/api/wellness/goals", goal).await;
         neighbour.add_finance().await;
         neighbour.add_run().await;
+        neighbour.add_job().await;
         neighbour
     }
 
@@ -151,7 +152,20 @@ impl Neighbour {
         assert_eq!(endpoint["description"], self.canary);
         let integrity = self.tenant.get("/api/finance/integrity").await.expect(200);
         assert_eq!(integrity["ok"], true, "{integrity}");
+        let job = self.tenant.get(&format!("/api/jobs/{}", self.id("job"))).await.expect(200);
+        assert_eq!(job["status"], "awaitingParts");
         self.tenant.get("/api/me").await.expect(200);
+    }
+
+    /// An upload that waits for its parts, with the canary in one.
+    async fn add_job(&mut self) {
+        let request = self.tenant.request(reqwest::Method::POST, "/api/leads/import?upload=parts");
+        let job = self.tenant.send(request).await.expect(201);
+        self.know("job", job["id"].clone());
+        let path = format!("/api/jobs/{}/parts/1", self.id("job"));
+        let part =
+            self.tenant.request(reqwest::Method::PUT, &path).body(format!("firstName\n{}\n", self.canary));
+        self.tenant.send(part).await.expect(200);
     }
 
     /// The id of its row of a kind.

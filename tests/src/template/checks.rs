@@ -7,7 +7,7 @@ use super::{Template, example_drift};
 const TEMPLATE: &str = include_str!("../../../template.yaml");
 const EXAMPLE: &str = include_str!("../../../.env.example");
 
-const VARIABLES: [&str; 28] = [
+const VARIABLES: [&str; 29] = [
     "APP_ENV",
     "PORT",
     "DATABASE_URL",
@@ -28,6 +28,7 @@ const VARIABLES: [&str; 28] = [
     "SQS_RUNS_URL",
     "SQS_MESSAGES_URL",
     "SQS_DELIVERIES_URL",
+    "SQS_JOBS_URL",
     "AWS_ENDPOINT_URL",
     "AWS_REGION",
     "AWS_ACCESS_KEY_ID",
@@ -38,11 +39,12 @@ const VARIABLES: [&str; 28] = [
     "SEED",
 ];
 
-const WORKERS: [(&str, &str); 4] = [
+const WORKERS: [(&str, &str); 5] = [
     ("receipts", "ingest-receipts"),
     ("runs", "run-automations"),
     ("messages", "send-messages"),
     ("deliveries", "deliver-webhooks"),
+    ("jobs", "run-jobs"),
 ];
 
 fn template() -> Template {
@@ -152,13 +154,13 @@ fn a_lost_fallback_is_told() {
 #[test]
 fn variables_missing_superfluous_or_secret_are_told() {
     let found = template().env_drift(&[&VARIABLES[..], &["NEW_SETTING"]].concat());
-    assert!(found.len() == 15 && found.iter().all(|sentence| sentence.contains("NEW_SETTING")), "{found:#?}");
+    assert!(found.len() == 17 && found.iter().all(|sentence| sentence.contains("NEW_SETTING")), "{found:#?}");
     let found = changed("        LOG_LEVEL:", "        LOG_LEVEL_X:").env_drift(&VARIABLES);
-    assert!(found.len() == 30 && found.iter().all(|sentence| sentence.contains("LOG_LEVEL")), "{found:#?}");
+    assert!(found.len() == 34 && found.iter().all(|sentence| sentence.contains("LOG_LEVEL")), "{found:#?}");
     let found =
         changed("        LOG_LEVEL:", "        SECRET_BOX_KEYS: x\n        LOG_LEVEL:").env_drift(&VARIABLES);
     assert!(
-        found.len() == 15 && found.iter().all(|sentence| sentence.contains("secrets come through")),
+        found.len() == 17 && found.iter().all(|sentence| sentence.contains("secrets come through")),
         "{found:#?}"
     );
     let swapped = changed("{SecretArn: !Ref MigrateSecretsArn}", "{SecretArn: !Ref SecretsArn}");

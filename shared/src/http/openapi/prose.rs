@@ -27,9 +27,10 @@ alternatives.
 **Values.** Money is in whole minor units (cents), times are RFC 3339, fields are camelCase, and an unknown field is refused.";
 
 /// The groups, in the order in which somebody meets them.
-const TAGS: [(&str, &str); 9] = [
+const TAGS: [(&str, &str); 10] = [
     ("auth", "Registering, signing in, colleagues, API keys, sessions and the audit log."),
     ("leads", "People, from the first interest on: activities, consents, identities, pipelines."),
+    ("jobs", "Imports, exports and changes of many leads at once."),
     ("messages", "E-mail, SMS and chat: conversations, templates, provider accounts, notifications."),
     ("automations", "What happens by itself when something happens: triggers, steps, runs."),
     ("finance", "Invoices, payments, the till, taxes, reports."),
@@ -40,11 +41,12 @@ const TAGS: [(&str, &str); 9] = [
 ];
 
 /// The parameters that are the same wherever they occur.
-const PARAMETERS: [(&str, &str); 5] = [
+const PARAMETERS: [(&str, &str); 6] = [
     ("id", "The resource. One of another business is answered like one that does not exist."),
     ("identityId", "The identity, from the list of the lead's identities."),
     ("token", "The token of the address, as it was given when the address was made."),
     ("provider", "Who sends: `stripe`, `twilio`, `meta`, `forms` and so on, as the source was made for."),
+    ("n", "The number of the part, from 1."),
     ("If-Match", "The `ETag` of the version that you saw: 412 when somebody was faster."),
 ];
 

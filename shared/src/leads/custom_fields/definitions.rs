@@ -43,6 +43,57 @@ impl Definitions {
         self.0.iter().find(|field| field.key == key)
     }
 
+    /// Those of a business that has none.
+    #[cfg(test)]
+    pub(in crate::leads) const fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Whether any field holds health data.
+    pub(in crate::leads) fn has_health(&self) -> bool {
+        self.0.iter().any(|field| field.is_health_data)
+    }
+
+    /// The keys, in the order of the fields.
+    #[must_use]
+    pub fn keys(&self) -> Vec<&str> {
+        let mut fields: Vec<&CustomField> = self.0.iter().collect();
+        fields.sort_by(|a, b| (a.position, &a.key).cmp(&(b.position, &b.key)));
+        fields.into_iter().map(|field| field.key.as_str()).collect()
+    }
+
+    /// The key of the field that people call this.
+    #[must_use]
+    pub fn key_of_label(&self, label: &str) -> Option<&str> {
+        let called = |field: &&CustomField| {
+            field.key.eq_ignore_ascii_case(label) || field.label.to_lowercase() == label.to_lowercase()
+        };
+        self.0.iter().find(called).map(|field| field.key.as_str())
+    }
+
+    /// One value as it is stored.
+    pub(in crate::leads) fn read_one(
+        &self,
+        key: &str,
+        value: Value,
+        country: &str,
+    ) -> Result<Value, (&'static str, &'static str)> {
+        match self.get(key) {
+            None if self.is_free_form() => Ok(value),
+            None => Err(("unknown_field", "Nobody has defined this field.")),
+            Some(field) => values::read(field, &value, country),
+        }
+    }
+
+    /// The keys that a new lead must have and that are not among the given ones.
+    pub(in crate::leads) fn missing<'a>(
+        &'a self,
+        given: &'a Map<String, Value>,
+    ) -> impl Iterator<Item = &'a str> {
+        let lacks = |field: &&CustomField| field.required && !given.contains_key(&field.key);
+        self.0.iter().filter(lacks).map(|field| field.key.as_str())
+    }
+
     /// The values as they are stored. Null stays null: it removes a value.
     ///
     /// # Errors

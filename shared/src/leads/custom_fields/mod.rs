@@ -4,12 +4,14 @@
 //! must fit its type, a required one must be there, and a key that nobody defined is refused as a typo. What providers
 //! and imports bring is never lost for that: it is stored as it came, and a typed filter finds it once it fits.
 
+mod cells;
 mod definitions;
 mod model;
 mod query;
 mod store;
 mod values;
 
+pub(in crate::leads) use cells::{cell, list_cell, loose, typed, words};
 pub use definitions::{Definitions, has_health_consent};
 pub use model::{CustomField, CustomFieldPatch, Entity, FieldType, NewCustomField};
 pub use query::FieldQuery;

@@ -1,0 +1,90 @@
+//! The `run-jobs` worker: imports, exports and changes of many leads, a portion at a time.
+//!
+//! A job is claimed and the claim committed, so that even a job that kills its worker is counted. Then each portion is one transaction with its
+//! counts and the place that the job has come to. What cannot be applied is tried again in smaller portions, down to a single row,
+//! and that row is refused by itself. After forty seconds the job is let go and hinted anew, so a large one does not keep
+//! a worker from others for longer.
+
+mod task;
+
+use std::time::{Duration, Instant};
+
+use shared::{
+    app::App,
+    db::{DbError, TenantTx},
+    ids::TenantId,
+    jobs::{self, Claim, Held},
+    queue::Hint,
+    work::WorkResult,
+};
+
+use task::{Moved, Task};
+
+/// No portion is begun later than this: the function may live for sixty seconds.
+const TIME: Duration = Duration::from_secs(40);
+/// Transactions that met another one are begun anew so often before the job is put off.
+const ROUNDS: usize = 4;
+
+/// Looks at one job.
+///
+/// # Errors
+/// When the row cannot be read or claimed.
+pub async fn handle(app: &App, hint: &Hint) -> WorkResult {
+    let Some(mut tx) = open(app, hint.tenant).await? else { return Ok(()) };
+    let claim = jobs::claim(&mut tx, hint.id).await?;
+    app.queue.nudge(tx.commit().await?).await;
+    match claim {
+        Claim::Held(mut held) => work(app, hint.tenant, &mut held).await,
+        Claim::Ended | Claim::Refused => Ok(()),
+    }
+}
+
+/// A transaction of a tenant that works. A suspended one's jobs wait until it is active again.
+async fn open(app: &App, tenant: TenantId) -> Result<Option<TenantTx>, DbError> {
+    Ok(app.db.open_tenant(tenant).await?.filter(|tx| !tx.settings().suspended))
+}
+
+async fn work(app: &App, tenant: TenantId, held: &mut Held) -> WorkResult {
+    let began = Instant::now();
+    let mut task = Task::of(held);
+    let (mut most, mut give_up, mut meetings) = (task.portion(), false, 0);
+    loop {
+        let Some(mut tx) = open(app, tenant).await? else { return Ok(()) };
+        match task.step(&mut tx, held, most, give_up).await {
+            Ok(Moved::Lost) => return Ok(()),
+            Ok(moved) => {
+                let release = moved == Moved::On && began.elapsed() > TIME;
+                if release {
+                    jobs::release(&mut tx, held).await?;
+                }
+                app.queue.nudge(tx.commit().await?).await;
+                if release || moved == Moved::Ended {
+                    return Ok(());
+                }
+                (most, give_up, meetings) = (task.portion(), false, 0);
+            }
+            Err(error @ (DbError::Unavailable(_) | DbError::UnsafeRole(_))) => return Err(error.into()),
+            Err(error) => {
+                drop(tx);
+                app.db.settle().await;
+                task.forget();
+                meetings += usize::from(matches!(error, DbError::Contention(_)));
+                let met = matches!(error, DbError::Contention(_)) && meetings < ROUNDS;
+                tracing::warn!(%error, job = %held.id, most, "a portion was refused");
+                if !met && (give_up || meetings >= ROUNDS) {
+                    return put_off(app, tenant, held).await;
+                }
+                // A row that is refused on and on fails alone.
+                give_up = !met && most == 1;
+                most = if met { most } else { (most / 10).max(1) };
+            }
+        }
+    }
+}
+
+async fn put_off(app: &App, tenant: TenantId, held: &Held) -> WorkResult {
+    let Some(mut tx) = open(app, tenant).await? else { return Ok(()) };
+    jobs::put_off(&mut tx, held, "The database refused the job again and again.").await?;
+    app.queue.nudge(tx.commit().await?).await;
+    Ok(())
+}
