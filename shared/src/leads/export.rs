@@ -260,7 +260,7 @@ impl ExportRow for Row<'_> {
             json(lead.first_touch.as_ref()),
             json(lead.last_touch.as_ref()),
             consents,
-            lead.score.map(|score| score.to_string()).unwrap_or_default(),
+            lead.score.to_string(),
             time(lead.created_at),
             time(lead.updated_at),
             lead.last_activity_at.map(time).unwrap_or_default(),

@@ -66,7 +66,7 @@ impl Draft {
             currency: None,
             tags: Vec::new(),
             custom_fields: json!({}),
-            score: None,
+            score: 0,
             timezone: None,
             locale: None,
             first_touch: None,
