@@ -209,8 +209,7 @@ fn comparison(dice: &mut Dice, now: DateTime<Utc>) -> Value {
         let sizes: &[i64] = if aggregate == "count" { &[0, 1, 2, 3] } else { &[0, 40, 55, 120] };
         let size = |dice: &mut Dice| sizes[dice.roll(sizes.len())];
         let value = match op {
-            "in" => json!([size(dice), size(dice)]),
-            "between" => json!([size(dice), size(dice)]),
+            "in" | "between" => json!([size(dice), size(dice)]),
             _ => json!(size(dice)),
         };
         (op, value)
