@@ -51,7 +51,7 @@ pub struct Executed {
     pub skipped: Vec<Skipped>,
     /// A dry run: what would happen.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub preview: Option<Vec<super::engine::Preview>>,
+    pub preview: Option<Vec<super::engine::Rehearsal>>,
 }
 
 /// A person who was left out.

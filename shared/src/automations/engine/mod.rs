@@ -25,4 +25,4 @@ pub use calls::{Call, CallOutcome, settle_call};
 pub use claim::{BATCH, claim};
 pub use model::{Claimed, HttpRequest};
 pub use progress::{Progress, progress};
-pub use rehearse::{Preview, PreviewStep, rehearse};
+pub use rehearse::{Rehearsal, RehearsedStep, rehearse};

@@ -25,7 +25,7 @@ const MAX_LOOKS: usize = 50;
 /// What would happen to one person.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Preview {
+pub struct Rehearsal {
     /// The person.
     pub lead_id: Option<Uuid>,
     /// Where the run would end.
@@ -33,13 +33,13 @@ pub struct Preview {
     /// Why.
     pub reason: Option<String>,
     /// The steps, in order.
-    pub steps: Vec<PreviewStep>,
+    pub steps: Vec<RehearsedStep>,
 }
 
 /// One step of a rehearsal.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct PreviewStep {
+pub struct RehearsedStep {
     /// The step's id.
     pub id: String,
     /// Its type.
@@ -66,7 +66,7 @@ pub async fn rehearse(
     people: &[Uuid],
     own_records_of: Owners<'_>,
     payload: &Map<String, Value>,
-) -> DbResult<Vec<Preview>> {
+) -> DbResult<Vec<Rehearsal>> {
     let templates = read_templates(tx, template_ids(graph).collect()).await?;
     let leads = sqlx::query!(
         r#"select l.id, lead_facts(l) as "facts!" from leads l
@@ -94,8 +94,8 @@ pub async fn rehearse(
     Ok(cast.into_iter().map(play).collect())
 }
 
-const fn preview(lead_id: Option<Uuid>) -> Preview {
-    Preview { lead_id, status: "waiting", reason: None, steps: Vec::new() }
+const fn preview(lead_id: Option<Uuid>) -> Rehearsal {
+    Rehearsal { lead_id, status: "waiting", reason: None, steps: Vec::new() }
 }
 
 struct Play<'a> {
@@ -104,11 +104,11 @@ struct Play<'a> {
     now: DateTime<Utc>,
     zone: chrono_tz::Tz,
     facts: Facts,
-    preview: Preview,
+    preview: Rehearsal,
 }
 
 impl Play<'_> {
-    fn run(mut self) -> Preview {
+    fn run(mut self) -> Rehearsal {
         let mut run = Claimed {
             id: new_id(),
             automation_id: Uuid::nil(),
@@ -141,16 +141,20 @@ impl Play<'_> {
                     Some(kind)
                 }
                 Next::Completed(reason) => {
-                    return Preview { status: "completed", reason: Some(reason), ..self.preview };
+                    return Rehearsal { status: "completed", reason: Some(reason), ..self.preview };
                 }
                 Next::Failed { message, .. } => {
-                    return Preview { status: "failed", reason: Some(message), ..self.preview };
+                    return Rehearsal { status: "failed", reason: Some(message), ..self.preview };
                 }
                 Next::Attention { message, .. } => {
-                    return Preview { status: "attention", reason: Some(message), ..self.preview };
+                    return Rehearsal { status: "attention", reason: Some(message), ..self.preview };
                 }
                 Next::Cancelled(reason) => {
-                    return Preview { status: "cancelled", reason: Some(reason.to_owned()), ..self.preview };
+                    return Rehearsal {
+                        status: "cancelled",
+                        reason: Some(reason.to_owned()),
+                        ..self.preview
+                    };
                 }
             };
             run.current_step = walked.current_step;
@@ -180,7 +184,7 @@ impl Play<'_> {
                 }
                 _ => row.output.clone(),
             };
-            self.preview.steps.push(PreviewStep {
+            self.preview.steps.push(RehearsedStep {
                 id: row.step_id.clone(),
                 kind: row.kind,
                 status: row.status,
