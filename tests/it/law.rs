@@ -137,6 +137,9 @@ fn require_problem(answer: &Answer) {
     }
 }
 
+/// Bodies that are files; what is wrong inside is a story of its own.
+const TAKES_FILES: [&str; 2] = ["import_leads", "put_job_part"];
+
 #[tokio::test]
 async fn every_refusal_is_a_problem_of_one_shape() {
     let tenant = Tenant::new().await;
@@ -162,7 +165,10 @@ async fn every_refusal_is_a_problem_of_one_shape() {
             continue;
         }
         let Some(body) = route.description.get("requestBody") else { continue };
-        assert!(body["content"]["application/json"].is_object(), "{path}");
+        if !body["content"]["application/json"].is_object() {
+            assert!(TAKES_FILES.contains(&route.operation.as_str()), "{path} takes something else than JSON");
+            continue;
+        }
         for (broken, status) in
             [("{", 400), (r#"{"a":1,"a":2}"#, 422), (r#"{"noSuchField":1}"#, 422), ("[]", 422)]
         {

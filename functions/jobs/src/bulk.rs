@@ -1,14 +1,15 @@
 //! The same for many leads.
 
+use axum::Extension;
 use serde_json::to_value;
 use shared::{
-    auth::{ManageLeads, Permission, WriteAutomations},
-    http::{Actor, ApiResult, Cx, Problem, Valid},
+    auth::{ManageLeads, WriteAutomations},
+    http::{ApiResult, Cx, Problem, RequestId, Valid},
     jobs::{self, Job, JobKind, NewJob},
     leads::{BulkOp, BulkRequest, Definitions, check_bulk},
 };
 
-use crate::jobs::accepted;
+use crate::jobs::{accepted, note};
 
 /// Does the same to all leads that a list's filters find when the job begins.
 ///
@@ -16,29 +17,23 @@ use crate::jobs::accepted;
 /// deleted or changed hands meanwhile is skipped.
 #[utoipa::path(post, path = "/api/leads/bulk", operation_id = "change_leads", tag = "jobs",
     extensions(("x-role" = json!("manager"))), request_body = BulkRequest, responses((status = 202, body = Job)))]
-pub(crate) async fn change_leads(mut cx: Cx<ManageLeads>, Valid(request): Valid<BulkRequest>) -> ApiResult {
+pub(crate) async fn change_leads(
+    mut cx: Cx<ManageLeads>,
+    Extension(id): Extension<RequestId>,
+    Valid(request): Valid<BulkRequest>,
+) -> ApiResult {
     let (now, actor) = (cx.now(), cx.actor.clone());
     let definitions = Definitions::load(&mut cx.tx).await?;
     let op = request.op(&definitions, &cx.tx.settings().country)?;
     let mut filter = request.filter(cx.zone())?;
     filter.resolve(&mut cx.tx, now).await.map_err(|problem| problem.below("/filter"))?;
     if matches!(op, BulkOp::Enrol(_)) {
-        require::<WriteAutomations>(&actor)?;
+        actor.require::<WriteAutomations>()?;
     }
     check_bulk(&mut cx.tx, &op).await?;
     let request = to_value(&request).map_err(|_| Problem::internal())?;
     let new = NewJob { kind: JobKind::Bulk, awaits_parts: false, request };
     let job = jobs::insert(&mut cx.tx, now, &actor, new).await?;
+    note(&mut cx, &id, &job).await?;
     cx.commit(accepted(job)).await
-}
-
-/// Refuses who may not do what another surface's permission asks for.
-fn require<P: Permission>(actor: &Actor) -> ApiResult<()> {
-    match actor {
-        Actor::User { role, .. } if !role.allows(P::ROLE) => Err(Problem::role_required(P::ROLE)),
-        Actor::Key { scopes, .. } if !scopes.iter().any(|scope| scope.allows(P::SCOPE)) => {
-            Err(Problem::scope_required(P::SCOPE))
-        }
-        Actor::User { .. } | Actor::Key { .. } => Ok(()),
-    }
 }

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use axum::Extension;
 use http::{HeaderMap, StatusCode, header};
 use serde_json::to_value;
 use shared::{
     auth::ManageLeads,
-    http::{ApiResult, Created, Cx, Params, Problem, QueryString, RawBody},
+    http::{ApiResult, Created, Cx, Params, Problem, QueryString, RawBody, RequestId},
     jobs::{self, Job, JobKind, NewJob},
     leads::{Definitions, FileError, ImportMode, ImportRequest, Layout, SourceKind, knows_field},
 };
 
-use crate::jobs::accepted;
+use crate::jobs::{accepted, note};
 
 /// Makes and changes leads after a file: CSV with a header, an array of JSON objects, or an object per line. The body may have 4 MB; with
 /// `upload=parts` there is none, and the job waits for its parts.
@@ -31,6 +32,7 @@ use crate::jobs::accepted;
     responses((status = 202, body = Job), (status = 201, body = Job, description = "The job waits for its parts")))]
 pub(crate) async fn import_leads(
     mut cx: Cx<ManageLeads>,
+    Extension(id): Extension<RequestId>,
     query: QueryString,
     headers: HeaderMap,
     RawBody(file): RawBody,
@@ -45,6 +47,7 @@ pub(crate) async fn import_leads(
             ));
         }
         let job = insert(&mut cx, true, &request).await?;
+        note(&mut cx, &id, &job).await?;
         let created = Created { location: format!("/api/jobs/{}", job.id), body: job };
         return cx.commit(created).await;
     }
@@ -58,6 +61,7 @@ pub(crate) async fn import_leads(
     Layout::of(&file, &request, &definitions).map_err(refused)?;
     let job = insert(&mut cx, false, &request).await?;
     jobs::insert_part(&mut cx.tx, job.id, "input", 1, &file).await?;
+    note(&mut cx, &id, &job).await?;
     cx.commit(accepted(job)).await
 }
 

@@ -5,9 +5,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
+use serde_json::json;
 use shared::{
-    auth::{ManageLeads, ReadJobs},
-    http::{ApiResult, Cx, ListQuery, Page, PathId, Problem, QueryString},
+    audit,
+    auth::{ManageLeads, Permission, ReadJobs},
+    http::{ApiResult, Cx, Hashed, ListQuery, Page, PathId, Problem, QueryString, RequestId},
     jobs::{self, Cancelled, ErrorFilter, Job, JobFilter, RowError, seen_by},
 };
 
@@ -26,7 +28,7 @@ pub(crate) async fn list_jobs(mut cx: Cx<ReadJobs>, query: QueryString) -> ApiRe
     extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path)), responses((status = 200, body = Job)))]
 pub(crate) async fn get_job(mut cx: Cx<ReadJobs>, PathId(id): PathId) -> ApiResult {
     let job = jobs::find(&mut cx.tx, id, seen_by(&cx.actor)).await?.ok_or_else(Problem::not_found)?;
-    cx.commit(Json(job)).await
+    cx.commit(Hashed(job)).await
 }
 
 /// Why rows were refused, in the order of the file. At most 10,000 are kept; the job's `result` says how many more there were.
@@ -53,6 +55,13 @@ pub(crate) async fn cancel_job(mut cx: Cx<ManageLeads>, PathId(id): PathId) -> A
         Cancelled::Ended => Err(Problem::conflict("job_ended", "The job has come to its end.")),
         Cancelled::Unknown => Err(Problem::not_found()),
     }
+}
+
+/// Notes who asked for a job. What it asks may name people, and the log outlives them: the job says it as long as it is kept.
+pub(crate) async fn note<P: Permission>(cx: &mut Cx<P>, request: &RequestId, job: &Job) -> ApiResult<()> {
+    let after = json!({"kind": job.kind});
+    let entry = audit::Entry::by(&cx.actor, "job.created", "job", job.id).change(None, Some(after));
+    Ok(audit::append(&mut cx.tx, &entry.request(&request.0)).await?)
 }
 
 /// 202 with the job and where to follow it.

@@ -18,7 +18,7 @@ use shared::{
     messages::{self, Conversation, ConversationFilter},
 };
 
-use crate::leads::{require, require_lead};
+use crate::leads::require_lead;
 
 /// A lead's activities, latest first.
 #[utoipa::path(get, path = "/api/leads/{id}/activities", operation_id = "list_activities", tag = "leads",
@@ -160,13 +160,13 @@ pub(crate) async fn delete_activity(
 /// Refuses a type of the timeline that the caller may not read.
 fn may_read(actor: &Actor, timeline_type: &str) -> ApiResult<()> {
     match timeline_type {
-        "message" => require::<ReadMessages>(actor),
-        "invoice" => require::<ReadFinance>(actor),
-        "payment" => require::<ReadTill>(actor),
-        "metric" => require::<ReadWellness>(actor),
-        "run" => require::<ReadAutomations>(actor),
-        "consent" => require::<ReadLeadLedgers>(actor),
-        "cta" => require::<ReadAnalytics>(actor),
+        "message" => actor.require::<ReadMessages>(),
+        "invoice" => actor.require::<ReadFinance>(),
+        "payment" => actor.require::<ReadTill>(),
+        "metric" => actor.require::<ReadWellness>(),
+        "run" => actor.require::<ReadAutomations>(),
+        "consent" => actor.require::<ReadLeadLedgers>(),
+        "cta" => actor.require::<ReadAnalytics>(),
         _ => Ok(()),
     }
 }

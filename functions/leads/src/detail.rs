@@ -20,7 +20,7 @@ use shared::{
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{custom_fields, leads::require};
+use crate::custom_fields;
 
 const EXPANSIONS: &[&str] = &["activities", "conversations", "invoices", "metrics", "runs"];
 
@@ -66,7 +66,7 @@ pub(crate) async fn get_lead(mut cx: Cx<ReadLeads>, PathId(id): PathId, query: Q
     })?;
     let own_records_of = cx.actor.own_records_of();
     let found = if deleted {
-        require::<ReadAdmin>(&cx.actor)?;
+        cx.actor.require::<ReadAdmin>()?;
         leads::find_archived(&mut cx.tx, id, own_records_of).await?
     } else {
         leads::find(&mut cx.tx, id, own_records_of).await?
@@ -99,24 +99,24 @@ impl Expanded {
                 self.activities = Some(leads::list_activities(tx, &query, all).await?);
             }
             "conversations" => {
-                require::<ReadMessages>(&cx.actor)?;
+                cx.actor.require::<ReadMessages>()?;
                 let query = first(ConversationFilter::of_lead(lead));
                 self.conversations = Some(messages::list_conversations(tx, &query, all).await?);
             }
             "invoices" => {
-                require::<ReadFinance>(&cx.actor)?;
+                cx.actor.require::<ReadFinance>()?;
                 let query = first(InvoiceFilter { lead_id: vec![lead], ..InvoiceFilter::default() });
                 let page = invoices::list_invoices(tx, &query, all).await?;
                 self.invoices = Some(if cx.actor.sees_contacts() { page } else { page.map(Invoice::masked) });
             }
             "metrics" => {
-                require::<ReadWellness>(&cx.actor)?;
+                cx.actor.require::<ReadWellness>()?;
                 let unfiltered = MetricFilter::read(&mut Params::parse("", tx.zone()));
                 let query = first(MetricFilter { lead_id: vec![lead], ..unfiltered });
                 self.metrics = Some(wellness::list_metrics(tx, &query, all).await?);
             }
             _ => {
-                require::<ReadAutomations>(&cx.actor)?;
+                cx.actor.require::<ReadAutomations>()?;
                 let query = first(RunFilter { lead_id: vec![lead], ..RunFilter::default() });
                 self.runs = Some(automations::list_runs(tx, &query, all).await?);
             }

@@ -6,7 +6,7 @@ use shared::{
     auth::{Permission, ReadAdmin, ReadLeads, WriteLeads},
     db::{OnConstraint, TenantTx},
     events::{EventKind, NewEvent, emit_newcomers},
-    http::{Actor, ApiResult, Created, Cx, ListQuery, Page, Problem, QueryString, Valid, Versioned},
+    http::{ApiResult, Created, Cx, ListQuery, Page, Problem, QueryString, Valid, Versioned},
     leads::{self, Definitions, Hidden, IDENTITY_TAKEN, Identities, Lead, LeadFilter, NewLead},
 };
 
@@ -19,7 +19,7 @@ use crate::custom_fields;
 pub(crate) async fn list_leads(mut cx: Cx<ReadLeads>, query: QueryString) -> ApiResult {
     let mut query: ListQuery<LeadFilter> = query.list(cx.zone())?;
     if query.filter.deleted == Some(true) {
-        require::<ReadAdmin>(&cx.actor)?;
+        cx.actor.require::<ReadAdmin>()?;
     }
     Hidden::from(&mut cx.tx, &cx.actor).await?.check_filters(&query.filter.custom)?;
     query.filter.search_fields = cx.actor.searches();
@@ -82,9 +82,4 @@ pub(crate) fn lead_exists(existing: Option<uuid::Uuid>) -> Problem {
 pub(crate) async fn require_lead<P: Permission>(cx: &mut Cx<P>, id: uuid::Uuid) -> ApiResult<()> {
     let visible = leads::exists(&mut cx.tx, id, cx.actor.own_records_of()).await?;
     if visible { Ok(()) } else { Err(Problem::not_found()) }
-}
-
-/// Refuses who may not do what another surface's permission asks for.
-pub(crate) fn require<P: Permission>(actor: &Actor) -> ApiResult<()> {
-    actor.require::<P>()
 }

@@ -195,8 +195,9 @@ fn a_migration_that_fails_fails_its_script_and_deploys_nothing() {
     fs::write(desk.root.join("target/lambda/migrate/bootstrap"), "code").unwrap();
     let path = format!("{}:/usr/bin:/bin", desk.root.join("bin").display());
     let run = |error: &str| {
-        let mut command = Command::new(&script);
-        command.arg("wellspring-staging").env("PATH", &path).env("FUNCTION_ERROR", error);
+        // By its shell: a file that was just written may still be open in a process that another test is starting.
+        let mut command = Command::new("bash");
+        command.arg(&script).arg("wellspring-staging").env("PATH", &path).env("FUNCTION_ERROR", error);
         command.output().unwrap().status.success()
     };
     assert!(run("None"));

@@ -15,6 +15,6 @@ mod rules;
 mod store;
 mod sweep;
 
-pub use model::{Decay, NewRule, Part, Rule, Score, Scoring, ScoringChange, Since};
+pub use model::{Decay, NewRule, Rule, Score, ScorePart, Scoring, ScoringChange, Since};
 pub use store::{find_scoring, score_of, set_scoring};
 pub use sweep::{Overlap, Scored, catch_up, due};

@@ -145,7 +145,7 @@ impl Check for ScoringChange {
 /// A part of a score.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Part {
+pub struct ScorePart {
     /// The rule; none for the product's own rules and for what was given.
     pub rule_id: Option<Uuid>,
     /// Why.
@@ -163,7 +163,7 @@ pub struct Score {
     /// The sum of the parts.
     pub score: i64,
     /// Why, in the order of the rules.
-    pub parts: Vec<Part>,
+    pub parts: Vec<ScorePart>,
     /// As of when. Lists and conditions see it a minute later at most.
     pub at: DateTime<Utc>,
 }

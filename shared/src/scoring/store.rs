@@ -5,7 +5,7 @@ use serde_json::to_value;
 use sqlx::{Postgres, QueryBuilder, types::Json};
 use uuid::Uuid;
 
-use super::{Part, Rule, Score, Scoring, rules};
+use super::{Rule, Score, ScorePart, Scoring, rules};
 use crate::{
     auth::Owners,
     conditions::Scope,
@@ -90,7 +90,7 @@ pub async fn score_of(
     if let Some(owners) = own_records_of {
         query.push(" and l.owner_id = any (").push_bind(owners.to_vec()).push(")");
     }
-    let found: Option<Json<Vec<Part>>> = query.build_query_scalar().fetch_optional(tx.conn()).await?;
+    let found: Option<Json<Vec<ScorePart>>> = query.build_query_scalar().fetch_optional(tx.conn()).await?;
     Ok(found.map(|Json(parts)| Score {
         lead_id: lead,
         score: parts.iter().map(|part| part.points).sum(),

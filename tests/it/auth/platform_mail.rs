@@ -106,7 +106,8 @@ async fn the_platforms_account_is_checked_when_the_configuration_is_read() {
         assert!(problems.contains(named), "{own:?}: {problems}");
         assert!(!problems.contains(PASSWORD));
     }
-    let queues = ["SQS_RECEIPTS_URL", "SQS_RUNS_URL", "SQS_MESSAGES_URL", "SQS_DELIVERIES_URL"];
+    let queues =
+        ["SQS_RECEIPTS_URL", "SQS_RUNS_URL", "SQS_MESSAGES_URL", "SQS_DELIVERIES_URL", "SQS_JOBS_URL"];
     let mut real: Vec<(&str, &str)> = queues
         .into_iter()
         .map(|name| (name, "https://sqs.eu-central-1.amazonaws.com/000000000000/q"))

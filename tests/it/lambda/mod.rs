@@ -113,7 +113,7 @@ async fn a_deployment_without_a_mail_account_says_so_when_it_starts_and_when_it_
     {
         values.insert(name.to_owned(), value.to_owned());
     }
-    for name in ["RECEIPTS", "RUNS", "MESSAGES", "DELIVERIES"] {
+    for name in ["RECEIPTS", "RUNS", "MESSAGES", "DELIVERIES", "JOBS"] {
         let url = "https://sqs.eu-central-1.amazonaws.com/000000000000/q".to_owned();
         values.insert(format!("SQS_{name}_URL"), url);
     }

