@@ -4,6 +4,8 @@ use chrono::NaiveTime;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use crate::finance::calculate::Rounding;
+
 /// A business's settings; what was never set has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
@@ -76,17 +78,6 @@ impl From<TimeOfDay> for String {
     fn from(time: TimeOfDay) -> Self {
         time.0.format("%H:%M").to_string()
     }
-}
-
-/// Where amounts of tax are rounded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Rounding {
-    /// On each line; the document adds rounded amounts.
-    #[default]
-    Line,
-    /// Once, on the document's sum per rate.
-    Document,
 }
 
 /// Limits that a business sets for itself; none means that only the platform's apply.

@@ -22,14 +22,14 @@ use uuid::Uuid;
 
 use super::amount::{Discount, MAX_AMOUNT, Quantity, Rate};
 
-/// Where taxes are rounded.
+/// Where amounts of tax are rounded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Rounding {
-    /// On each line.
+    /// On each line; the document adds rounded amounts.
     #[default]
     Line,
-    /// Once per rate and document.
+    /// Once, on the document's sum per rate.
     Document,
 }
 
