@@ -4,20 +4,22 @@
 -- minute: the sweep looks at leads that something was told about, and once a day at everybody, because points for "within
 -- 30 days" end by the passing of time alone. What it writes is derived, so it is no change of the lead: no version, no event.
 
--- A lead without points has none, so that lists can be sorted by them. The policies bind the owner too, hence the moment without them.
-alter table leads no force row level security;
-update leads set score = 0 where score is null;
-alter table leads force row level security;
-alter table leads alter column score set default 0, alter column score set not null;
 alter table leads add column score_given integer not null default 0; -- points that an automation or a colleague gave, besides those of rules
 alter table leads add column scored_at timestamptz;                  -- only the scorer writes it
-create index leads_tenant_id_score_idx on leads (tenant_id, score, id);
 
 -- As before, except when it is the scorer who writes.
 -- contract: replaced by the next statement; nothing reads a trigger
 drop trigger leads_touch on leads;
 create trigger leads_touch before update on leads for each row
     when (new.scored_at is not distinct from old.scored_at) execute function touch_versioned_row();
+
+-- A lead without points has none, so that lists can be sorted by them. Written as the scorer writes, so that it is no change of the lead.
+-- The policies bind the owner too, hence the moment without them.
+alter table leads no force row level security;
+update leads set score = 0, scored_at = now() where score is null;
+alter table leads force row level security;
+alter table leads alter column score set default 0, alter column score set not null;
+create index leads_tenant_id_score_idx on leads (tenant_id, score, id);
 
 -- The rules, as one document.
 create table scoring (
