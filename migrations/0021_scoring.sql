@@ -48,19 +48,26 @@ call open_columns('scoring_progress', 'wellspring_sweeper', 'tenant_id, told_thr
 call open_columns('events', 'wellspring_sweeper', 'tenant_id, recorded_at');
 call open_columns('leads', 'wellspring_sweeper', 'tenant_id, updated_at');
 
--- Businesses whose scores are behind: ids and nothing else.
-create function sweep_scores(p_limit integer) returns table (tenant_id uuid)
+-- Businesses whose scores are behind, the furthest first: ids and nothing else. Asked for one sort at a time, so that those whose daily
+-- turn it is never stand before those with whom something happened.
+create function sweep_scores(p_everybody boolean, p_limit integer) returns table (tenant_id uuid)
     language plpgsql stable security definer
     set search_path = pg_catalog, public, pg_temp
 as $$
 begin
-    return query
-        select t.id from tenants t left join scoring_progress p on p.tenant_id = t.id
-        where t.status in ('trial', 'active')
-          and (p.pass_due_at is null or p.pass_due_at <= now()
-               or exists (select from leads l where l.tenant_id = t.id and l.updated_at >= p.told_through)
-               or exists (select from events e where e.tenant_id = t.id and e.recorded_at >= p.told_through))
-        order by p.pass_due_at nulls first limit p_limit;
+    if p_everybody then
+        return query
+            select t.id from tenants t left join scoring_progress p on p.tenant_id = t.id
+            where t.status in ('trial', 'active') and (p.pass_due_at is null or p.pass_due_at <= now())
+            order by p.pass_due_at nulls first limit p_limit;
+    else
+        return query
+            select t.id from tenants t join scoring_progress p on p.tenant_id = t.id
+            where t.status in ('trial', 'active')
+              and (exists (select from leads l where l.tenant_id = t.id and l.updated_at >= p.told_through)
+                   or exists (select from events e where e.tenant_id = t.id and e.recorded_at >= p.told_through))
+            order by p.told_through limit p_limit;
+    end if;
 end
 $$;
-call give_function('sweep_scores(integer)', 'wellspring_sweeper');
+call give_function('sweep_scores(boolean, integer)', 'wellspring_sweeper');
