@@ -19,6 +19,9 @@ const KEEP_TOKENS: Duration = Duration::days(7);
 /// How long a session is remembered after it has expired: a login from its network counts as coming from home.
 const KEEP_SESSIONS: Duration = Duration::days(90);
 
+/// How long it is remembered whose turn it is among colleagues who were named on the spot.
+const KEEP_TURNS: Duration = Duration::days(90);
+
 /// What was cleared away of one tenant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
@@ -34,6 +37,8 @@ pub struct Purged {
     pub raw_receipts: i64,
     /// What the sandbox sent.
     pub sandbox_deliveries: i64,
+    /// Rotations of colleagues who were named on the spot, and are not named any more.
+    pub turns: i64,
     /// Slots of nights long past.
     pub slots: i64,
 }
@@ -137,18 +142,21 @@ pub async fn purge(tx: &mut TenantTx, now: DateTime<Utc>) -> DbResult<Purged> {
                 where tenant_id = $1 and raw is not null and received_at < $3 and status <> 'received' returning 1
            ), sandbox as (
                delete from sandbox_deliveries where tenant_id = $1 and first_at < $3 returning 1
+           ), turns as (
+               delete from assignment_turns where tenant_id = $1 and name like 'list:%' and updated_at < $6 returning 1
            ), slots as (
                delete from cron_slots where tenant_id = $1 and name = 'nightly' and slot < $3 returning 1
            )
            select (select count(*) from keys) as "idempotency_keys!", (select count(*) from tokens) as "one_time_tokens!",
                   (select count(*) from sessions) as "sessions!", (select count(*) from buckets) as "buckets!",
                   (select count(*) from receipts) as "raw_receipts!", (select count(*) from sandbox) as "sandbox_deliveries!",
-                  (select count(*) from slots) as "slots!""#,
+                  (select count(*) from turns) as "turns!", (select count(*) from slots) as "slots!""#,
         tx.tenant(),
         now - KEEP_TOKENS,
         now - KEEP_RAW,
         now,
         now - KEEP_SESSIONS,
+        now - KEEP_TURNS,
     )
     .fetch_one(tx.conn())
     .await?;

@@ -18,6 +18,7 @@ mod pipelines;
 mod plans;
 mod privacy;
 mod scopes;
+mod scorer;
 mod scores;
 mod segments;
 mod touches;

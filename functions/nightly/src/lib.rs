@@ -73,7 +73,7 @@ async fn visit(app: &App, now: DateTime<Utc>, slot: DateTime<Utc>, tenant: Tenan
     let mut detail = json!({
         "trialEnded": trial_ended, "overdue": overdue, "idempotencyKeys": purged.idempotency_keys, "oneTimeTokens": purged.one_time_tokens,
         "sessions": purged.sessions, "buckets": purged.buckets, "rawReceipts": purged.raw_receipts, "sandboxDeliveries": purged.sandbox_deliveries,
-        "jobs": jobs,
+        "jobs": jobs, "turns": purged.turns,
     });
     nightly::finish_slot(&mut tx, NAME, slot, detail.clone()).await?;
     let hints = tx.commit().await?;
@@ -92,6 +92,7 @@ async fn visit(app: &App, now: DateTime<Utc>, slot: DateTime<Utc>, tenant: Tenan
             buckets = purged.buckets,
             raw_receipts = purged.raw_receipts,
             sandbox_deliveries = purged.sandbox_deliveries,
+            turns = purged.turns,
             forgotten,
             jobs,
             "nightly work done"

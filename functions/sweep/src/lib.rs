@@ -23,7 +23,7 @@ const PER_TENANT: i32 = 500;
 /// Rows in one pass.
 const LIMIT: i32 = 5_000;
 /// No pass begins later than this after the first.
-const TIME: Duration = Duration::from_secs(20);
+const TIME: Duration = Duration::from_secs(15);
 /// A pass hands out rows whether or not they were handed out before, so a full one is repeated only so often.
 const PASSES: usize = 4;
 /// Tenants whose conversations one tick reopens; the next tick finds the others.
@@ -51,10 +51,11 @@ pub async fn tick(app: &App) -> WorkResult {
             break;
         }
     }
-    reopen(app).await?;
-    // Segments may ask for scores, so these come first.
-    scores::score(app, began).await?;
-    segments::ask(app, began).await
+    // Each has its own time, and does its work whatever became of the others. Segments may ask for scores, so these come first.
+    let reopened = reopen(app).await;
+    let scored = scores::score(app).await;
+    let asked = segments::ask(app).await;
+    reopened.and(scored).and(asked)
 }
 
 /// Opens conversations whose snooze has ended. A tenant that fails holds up nobody: it is found again in a minute.

@@ -6,52 +6,65 @@ use shared::{
     app::App,
     clock,
     config::AppEnv,
-    db::{DbResult, SystemReason},
+    db::{DbError, DbResult, SystemReason},
     ids::TenantId,
-    scoring::{self, Overlap, Scored},
+    scoring::{self, Due, Overlap, Scored},
     work::{WorkError, WorkResult},
 };
 
-use super::TIME;
-
-/// Businesses that one tick looks at; the others' turn comes in the next one.
+/// Businesses of each sort that one tick looks at; the others' turn comes in the next one.
 const LIMIT: i32 = 200;
-/// Portions of one business in one tick, so that one with many leads holds up nobody.
+/// Portions of one business and sort in one tick.
 const PORTIONS: usize = 20;
+/// No portion of leads that something happened with begins later than this after the first.
+const TIME: Duration = Duration::from_secs(10);
+/// The same for those whose daily turn it is, which have a time of their own.
+const TIME_FOR_EVERYBODY: Duration = Duration::from_secs(6);
 
-/// Scores what is due, while there is time.
+/// Scores what is due, while there is time: first whom something happened with, then those whose daily turn it is.
 ///
 /// # Errors
 /// When the database cannot be reached, or when a business could not be scored; the others are all the same.
-pub(super) async fn score(app: &App, began: Instant) -> WorkResult {
-    let mut tx = app.db.system(SystemReason::Sweep).await?;
-    let due = scoring::due(&mut tx, LIMIT).await?;
-    tx.commit().await?;
+pub(super) async fn score(app: &App) -> WorkResult {
     let mut failure = None;
-    for tenant in due {
-        for _ in 0..PORTIONS {
-            if began.elapsed() > TIME {
-                return failure.map_or(Ok(()), |error| Err(WorkError::from(error)));
-            }
-            let scored = score_some(app, tenant).await;
-            app.db.settle().await;
-            match scored {
-                Ok(Scored { more: true, .. }) => {}
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::error!(%tenant, %error, "leads could not be scored");
-                    failure = Some(error);
-                    break;
-                }
-            }
-        }
+    for (due, time) in [(Due::Told, TIME), (Due::Everybody, TIME_FOR_EVERYBODY)] {
+        let mut tx = app.db.system(SystemReason::Sweep).await?;
+        let tenants = scoring::due(&mut tx, due, LIMIT).await?;
+        tx.commit().await?;
+        failure = rounds(app, due, tenants, time).await.or(failure);
     }
     failure.map_or(Ok(()), |error| Err(WorkError::from(error)))
 }
 
-async fn score_some(app: &App, tenant: TenantId) -> DbResult<Scored> {
+/// A portion of each business in its turn, so that one with many leads holds up nobody. Answers the last failure.
+async fn rounds(app: &App, due: Due, mut tenants: Vec<TenantId>, time: Duration) -> Option<DbError> {
+    let began = Instant::now();
+    let mut failure = None;
+    for _ in 0..PORTIONS {
+        let mut unfinished = Vec::new();
+        for tenant in tenants {
+            if began.elapsed() > time {
+                return failure;
+            }
+            let scored = score_some(app, due, tenant).await;
+            app.db.settle().await;
+            match scored {
+                Ok(Scored { more: true, .. }) => unfinished.push(tenant),
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(%tenant, %error, "leads could not be scored");
+                    failure = Some(error);
+                }
+            }
+        }
+        tenants = unfinished;
+    }
+    failure
+}
+
+async fn score_some(app: &App, due: Due, tenant: TenantId) -> DbResult<Scored> {
     let Some(mut tx) = app.db.open_tenant(tenant).await? else { return Ok(Scored::default()) };
-    let scored = scoring::catch_up(&mut tx, clock::now(), overlap(app)).await?;
+    let scored = scoring::catch_up(&mut tx, clock::now(), due, overlap(app)).await?;
     app.queue.nudge(tx.commit().await?).await;
     if scored.changed > 0 {
         tracing::info!(%tenant, changed = scored.changed, "leads got another score");

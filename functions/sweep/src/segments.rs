@@ -13,8 +13,8 @@ use shared::{
 };
 use uuid::Uuid;
 
-use super::TIME;
-
+/// No segment is asked later than this after the first.
+const TIME: Duration = Duration::from_secs(12);
 /// Segments that are asked in one tick; the others' turn comes first in the next one.
 const LIMIT: i32 = 500;
 /// A segment that took long rests longer, so that asking never takes more than a fiftieth of the database's time.
@@ -24,7 +24,8 @@ const REST: u32 = 50;
 ///
 /// # Errors
 /// When the database cannot be reached, or when asking a segment failed; the others are asked all the same.
-pub(super) async fn ask(app: &App, began: Instant) -> WorkResult {
+pub(super) async fn ask(app: &App) -> WorkResult {
+    let began = Instant::now();
     let mut tx = app.db.system(SystemReason::Sweep).await?;
     let due = segments::due(&mut tx, LIMIT).await?;
     tx.commit().await?;

@@ -17,4 +17,4 @@ mod sweep;
 
 pub use model::{Decay, NewRule, Rule, Score, ScorePart, Scoring, ScoringChange, Since};
 pub use store::{find_scoring, score_of, set_scoring};
-pub use sweep::{Overlap, Scored, catch_up, due};
+pub use sweep::{Due, Overlap, Scored, catch_up, due};

@@ -90,10 +90,10 @@ fn push_points(query: &mut QueryBuilder<'_, Postgres>, points: i32, decay: Optio
         query.push_bind(i64::from(points)).push("::bigint");
         return;
     };
-    query
-        .push("round(")
-        .push_bind(points)
-        .push("::int * coalesce(power(0.5::numeric, greatest(0, floor(extract(epoch from ");
-    query.push_bind(scope.now).push(format!("::timestamptz - {}) / 86400)) / ", decay.since.column()));
-    query.push_bind(i32::from(decay.half_life_days)).push("::int), 0))::bigint");
+    let since = decay.since.column();
+    // Said of the missing time by itself, because `greatest` passes over it.
+    query.push(format!("case when {since} is null then 0 else round("));
+    query.push_bind(points).push("::int * power(0.5::numeric, greatest(0, floor(extract(epoch from ");
+    query.push_bind(scope.now).push(format!("::timestamptz - {since}) / 86400)) / "));
+    query.push_bind(i32::from(decay.half_life_days)).push("::int))::bigint end");
 }

@@ -57,7 +57,7 @@ pub async fn set_scoring(
                update scoring_progress set pass_due_at = now(), pass_cursor = null where tenant_id = $1
            )
            select exists (select from gone) or exists (select from changed) or exists (select from made)
-               or ($2 = 0 and $3::jsonb is null) as "written!""#,
+               or ($2 = 0 and $3::jsonb is null and not exists (select from scoring where tenant_id = $1)) as "written!""#,
         tx.tenant(),
         version,
         rules,

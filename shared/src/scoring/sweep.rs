@@ -19,6 +19,15 @@ const PORTION: i64 = 500;
 #[derive(Clone, Copy, Debug)]
 pub struct Overlap(pub Duration);
 
+/// Whose turn it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Leads that changed, or that something was told about.
+    Told,
+    /// Everybody, once a day.
+    Everybody,
+}
+
 /// What a turn did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Scored {
@@ -28,37 +37,50 @@ pub struct Scored {
     pub more: bool,
 }
 
-/// Businesses whose scores are behind.
+/// Businesses whose scores are behind in that sense, the furthest first.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn due(tx: &mut SystemTx, limit: i32) -> DbResult<Vec<TenantId>> {
+pub async fn due(tx: &mut SystemTx, due: Due, limit: i32) -> DbResult<Vec<TenantId>> {
     // Not a checked macro: checking asks for the plan, and the schema's owner may not execute what only the runtime may.
-    let rows: Vec<Uuid> =
-        sqlx::query_scalar("select tenant_id from sweep_scores($1)").bind(limit).fetch_all(tx.conn()).await?;
+    let rows: Vec<Uuid> = sqlx::query_scalar("select tenant_id from sweep_scores($1, $2)")
+        .bind(due == Due::Everybody)
+        .bind(limit)
+        .fetch_all(tx.conn())
+        .await?;
     Ok(rows.into_iter().map(TenantId::new).collect())
 }
 
-/// Scores a portion of the leads that changed or that something was told about, and a portion of everybody when that is due.
-/// Nothing is done while somebody else is at it.
+/// Scores a portion of the leads that changed or that something was told about, or of everybody when that is due. Nothing is
+/// done while somebody else is at it.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn catch_up(tx: &mut TenantTx, now: DateTime<Utc>, overlap: Overlap) -> DbResult<Scored> {
-    let Some(progress) = hold(tx).await? else { return Ok(Scored::default()) };
-    let touched = touched(tx, &progress).await?;
-    let everybody = if progress.pass_due { portion(tx, progress.pass_cursor).await? } else { Vec::new() };
-    let mut leads: Vec<Uuid> =
-        touched.iter().map(|(lead, _)| *lead).chain(everybody.iter().copied()).collect();
+pub async fn catch_up(tx: &mut TenantTx, now: DateTime<Utc>, due: Due, overlap: Overlap) -> DbResult<Scored> {
+    let overlap = PgInterval::try_from(Duration::from_secs(overlap.0.as_secs()))
+        .map_err(|_| DbError::Defect("the overlap is no interval".to_owned()))?;
+    let Some(progress) = hold(tx, &overlap).await? else { return Ok(Scored::default()) };
+    let is_full = |count: usize| i64::try_from(count).is_ok_and(|count| count >= PORTION);
+    let (mut leads, more) = match due {
+        Due::Told => {
+            let touched = touched(tx, &progress).await?;
+            let place = touched.last().copied().filter(|_| is_full(touched.len()));
+            let more = move_on(tx, place, overlap).await?;
+            (touched.into_iter().map(|(lead, _)| lead).collect(), more)
+        }
+        Due::Everybody if progress.pass_due => {
+            let everybody = portion(tx, progress.pass_cursor).await?;
+            let place = everybody.last().copied().filter(|_| is_full(everybody.len()));
+            pass_on(tx, place).await?;
+            (everybody, place.is_some())
+        }
+        Due::Everybody => (Vec::new(), false),
+    };
     leads.sort_unstable();
     leads.dedup();
     let rules = find_scoring(tx).await?.rules;
     let changed = store_scores(tx, now, &rules, &leads).await?;
-    let is_full = |count: usize| i64::try_from(count).is_ok_and(|count| count >= PORTION);
-    let told = touched.last().copied().filter(|_| is_full(touched.len()));
-    let pass_cursor = everybody.last().copied().filter(|_| is_full(everybody.len()));
-    move_on(tx, told, overlap, (progress.pass_due, pass_cursor)).await?;
-    Ok(Scored { changed, more: told.is_some() || pass_cursor.is_some() })
+    Ok(Scored { changed, more })
 }
 
 struct Progress {
@@ -68,12 +90,13 @@ struct Progress {
     pass_cursor: Option<Uuid>,
 }
 
-/// Takes the turn. A business that is new to it begins with everybody.
-async fn hold(tx: &mut TenantTx) -> DbResult<Option<Progress>> {
+/// Takes the turn. A business that is new to it begins with everybody, and with what is being committed at this moment.
+async fn hold(tx: &mut TenantTx, overlap: &PgInterval) -> DbResult<Option<Progress>> {
     sqlx::query!(
-        "insert into scoring_progress (tenant_id, told_through, pass_due_at) values ($1, now(), now())
+        "insert into scoring_progress (tenant_id, told_through, pass_due_at) values ($1, now() - $2::interval, now())
          on conflict (tenant_id) do nothing",
         tx.tenant(),
+        overlap.clone(),
     )
     .execute(tx.conn())
     .await?;
@@ -125,26 +148,38 @@ async fn portion(tx: &mut TenantTx, after: Option<Uuid>) -> DbResult<Vec<Uuid>> 
     Ok(leads)
 }
 
-/// Notes how far it has come. `pass` is whether everybody is due, and the place where that stopped, if it did.
+/// Notes how far it has come: to that place, if it stopped at one, but never beyond what may still be committed. A place among
+/// what is so young is forgotten, and the next tick finds the rest. Answers whether there is more to do now.
 async fn move_on(
     tx: &mut TenantTx,
-    told: Option<(Uuid, DateTime<Utc>)>,
-    overlap: Overlap,
-    (passing, pass_cursor): (bool, Option<Uuid>),
-) -> DbResult<()> {
-    let overlap = PgInterval::try_from(Duration::from_secs(overlap.0.as_secs()))
-        .map_err(|_| DbError::Defect("the overlap is no interval".to_owned()))?;
+    place: Option<(Uuid, DateTime<Utc>)>,
+    overlap: PgInterval,
+) -> DbResult<bool> {
+    let more = sqlx::query_scalar!(
+        r#"update scoring_progress
+              set told_through = case when $2::timestamptz <= now() - $3::interval then $2
+                                      else greatest(told_through, now() - $3::interval) end,
+                  told_lead = case when $2::timestamptz <= now() - $3::interval then $4::uuid end
+            where tenant_id = $1
+           returning told_lead is not null as "more!""#,
+        tx.tenant(),
+        place.map(|(_, at)| at),
+        overlap,
+        place.map(|(lead, _)| lead),
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(more)
+}
+
+/// Notes how far the daily turn has come: to that lead, or to its end.
+async fn pass_on(tx: &mut TenantTx, place: Option<Uuid>) -> DbResult<()> {
     sqlx::query!(
         "update scoring_progress
-            set told_through = greatest(told_through, coalesce($2::timestamptz, now() - $3::interval)), told_lead = $6, pass_cursor = $5,
-                pass_due_at = case when $4 and $5::uuid is null then now() + interval '1 day' else pass_due_at end
+            set pass_cursor = $2, pass_due_at = case when $2::uuid is null then now() + interval '1 day' else pass_due_at end
           where tenant_id = $1",
         tx.tenant(),
-        told.map(|(_, at)| at),
-        overlap,
-        passing,
-        pass_cursor,
-        told.map(|(lead, _)| lead),
+        place,
     )
     .execute(tx.conn())
     .await?;

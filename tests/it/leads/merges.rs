@@ -1,9 +1,10 @@
 //! Two leads that are one person: found, merged with everything that hangs on them, parted again.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::path;
-use crate::support::{Tenant, tenant::unique_email};
+use crate::support::{Tenant, eventually, tenant::unique_email};
 
 fn email_of(lead: &Value) -> &str {
     lead["email"].as_str().unwrap()
@@ -111,6 +112,45 @@ async fn a_merge_moves_everything_and_an_unmerge_restores_both() {
 }
 
 #[tokio::test]
+async fn points_that_were_given_add_up_and_part_again() {
+    let tenant = Tenant::new().await;
+    let rules = json!({"rules": []});
+    tenant.send(tenant.request(Method::PUT, "/api/scoring").json(&rules)).await.expect(200);
+    let (survivor, absorbed) = (tenant.lead(json!({})).await, tenant.lead(json!({})).await);
+    let give = async |lead: &Value, points: i64| {
+        let steps = json!([{"id": "give", "type": "updateLead", "set": {"score": points}}]);
+        let automation =
+            json!({"name": format!("Gift of {points}"), "trigger": {"type": "manual"}, "steps": steps});
+        let automation = tenant.post("/api/automations", automation).await.expect(201);
+        let automation = format!("/api/automations/{}", automation["id"].as_str().unwrap());
+        tenant.post(&format!("{automation}/publish"), json!({})).await.expect(200);
+        tenant.post(&format!("{automation}/execute"), json!({"leadIds": [lead["id"]]})).await.expect(202);
+        scored(&tenant, lead, points).await;
+    };
+    give(&survivor, 7).await;
+    give(&absorbed, 20).await;
+    let ask = json!({"survivorId": survivor["id"], "absorbedIds": [absorbed["id"]]});
+    tenant.post("/api/leads/merge", ask).await.expect(200);
+    scored(&tenant, &survivor, 27).await;
+    // What is given meanwhile stays with the survivor.
+    give(&survivor, 30).await;
+    let unmerge = format!("{}/unmerge", path(&survivor));
+    tenant.post(&unmerge, json!({"absorbedId": absorbed["id"]})).await.expect(200);
+    scored(&tenant, &survivor, 10).await;
+    scored(&tenant, &absorbed, 20).await;
+}
+
+/// Waits until a lead has this score, stored and reckoned.
+async fn scored(tenant: &Tenant, lead: &Value, score: i64) {
+    eventually(&format!("score {score}"), async || {
+        let stored = tenant.get(&path(lead)).await.expect(200);
+        let reckoned = tenant.get(&format!("{}/score", path(lead))).await.expect(200);
+        (stored["score"] == score && reckoned["score"] == score).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_cannot_be_merged_is_named() {
     let tenant = Tenant::new().await;
     let (one, two) = (tenant.lead(json!({})).await, tenant.lead(json!({})).await);
@@ -120,6 +160,7 @@ async fn what_cannot_be_merged_is_named() {
         (json!([one["id"]]), json!({}), "/absorbedIds/0", "duplicate_id"),
         (json!([two["id"], nobody]), json!({}), "/absorbedIds/1", "unknown_lead"),
         (json!([two["id"]]), json!({"shoeSize": two["id"]}), "/fieldChoices/shoeSize", "unknown_field"),
+        (json!([two["id"]]), json!({"score": two["id"]}), "/fieldChoices/score", "unknown_field"),
         (json!([two["id"]]), json!({"email": nobody}), "/fieldChoices/email", "unknown_lead"),
     ] {
         let body = json!({"survivorId": one["id"], "absorbedIds": absorbed, "fieldChoices": choices});

@@ -110,6 +110,22 @@ async fn a_business_says_what_is_worth_how_much() {
 }
 
 #[tokio::test]
+async fn points_that_fade_since_a_time_that_is_not_there_are_none() {
+    let tenant = Tenant::new().await;
+    let lead = tenant.lead(json!({"status": "new"})).await;
+    let rule = |since: &str, points| {
+        let condition = json!({"field": "status", "op": "eq", "value": "new"});
+        json!({"reason": since, "condition": condition, "points": points, "decay": {"halfLifeDays": 7, "since": since}})
+    };
+    put_rules(&tenant, json!([rule("lastInboundAt", 40), rule("createdAt", 8)])).await.expect(200);
+    let score = tenant.get(&format!("{}/score", path(&lead))).await.expect(200);
+    let reasons: Vec<&Value> =
+        score["parts"].as_array().unwrap().iter().map(|part| &part["reason"]).collect();
+    assert_eq!((&score["score"], reasons), (&json!(8), vec![&json!("createdAt")]));
+    stored(&tenant, &lead, 8).await;
+}
+
+#[tokio::test]
 async fn a_rule_that_cannot_be_is_refused_where_it_stands() {
     let tenant = Tenant::new().await;
     let good = json!({"field": "status", "op": "eq", "value": "new"});

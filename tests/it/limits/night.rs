@@ -32,6 +32,8 @@ const BEFORE: &str = "
     insert into job_parts (tenant_id, job_id, role, part, content, sha256, updated_at)
     select tenant_id, id, case status when 'completed' then 'output' else 'input' end, 1, 'x', 'x', created_at from jobs;
     insert into job_errors (tenant_id, job_id, seq, code, value, created_at) select tenant_id, id, 1, 'x', 'x', created_at from jobs;
+    insert into assignment_turns (tenant_id, name, updated_at)
+    select 'TENANT', kind || ':' || days, now() - make_interval(days => days) from unnest(array['list', 'policy']) as kind, unnest(array[91, 89]) as days;
     do $$ begin execute 'drop table if exists cta_events_' || to_char((now() at time zone 'UTC') + interval '1 month', 'YYYY_MM'); end $$;";
 
 /// Raises what is not as it should be.
@@ -41,7 +43,7 @@ const AFTER: &str = "
         select string_agg(format('%s %s', left_over, what), ', ') into wrong from (values
             ('sessions', (select count(*) from sessions), 2), ('tokens', (select count(*) from one_time_tokens), 1),
             ('keys', (select count(*) from idempotency_keys), 1), ('buckets', (select count(*) from rate_buckets), 1),
-            ('jobs', (select count(*) from jobs), 4), ('parts', (select count(*) from job_parts), 2),
+            ('turns', (select count(*) from assignment_turns), 3), ('jobs', (select count(*) from jobs), 4), ('parts', (select count(*) from job_parts), 2),
             ('abandoned uploads', (select count(*) from jobs where status = 'failed' and error_code = 'abandoned'), 1),
             ('values of errors', (select count(*) from job_errors where value is not null), 3),
             ('attempts', (select count(*) from throttles), 1), ('limits', (select count(*) from rate_limits), 1)

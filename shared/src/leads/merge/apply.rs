@@ -235,7 +235,7 @@ async fn write(
              update leads s set email = p.email, phone = p.phone, first_name = r.first_name, last_name = r.last_name,
                     status = r.status, source = r.source, owner_id = r.owner_id, stage_id = r.stage_id,
                     stage_entered_at = r.stage_entered_at, won_reason = r.won_reason, lost_reason = r.lost_reason,
-                    value = r.value, currency = r.currency, timezone = r.timezone, locale = r.locale, score = coalesce(r.score, 0),
+                    value = r.value, currency = r.currency, timezone = r.timezone, locale = r.locale, score_given = r.score_given,
                     first_touch = r.first_touch, last_touch = r.last_touch, tags = r.tags, custom_fields = r.custom_fields,
                     last_inbound_at = r.last_inbound_at, last_activity_at = r.last_activity_at
                from primary_values p, jsonb_populate_record(null::leads, $5) r

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::http::{Check, FieldErrors};
 
 /// The fields that can be chosen, with their columns. `email` and `phone` choose the primary identity.
-const CHOOSABLE: [(&str, &[&str]); 14] = [
+const CHOOSABLE: [(&str, &[&str]); 13] = [
     ("firstName", &["first_name"]),
     ("lastName", &["last_name"]),
     ("email", &[]),
@@ -22,7 +22,6 @@ const CHOOSABLE: [(&str, &[&str]); 14] = [
     ("value", &["value", "currency"]),
     ("timezone", &["timezone"]),
     ("locale", &["locale"]),
-    ("score", &["score"]),
     ("firstTouch", &["first_touch"]),
     ("lastTouch", &["last_touch"]),
 ];
@@ -97,6 +96,10 @@ pub(super) fn merged(
     let mut custom = own(absorbed);
     custom.extend(own(survivor));
     merged.insert("custom_fields".to_owned(), custom.into());
+    // The score follows from the rules; what was given to either was given to the person.
+    let given = |row: &Value| at(row, "score_given").as_i64().unwrap_or_default();
+    let sum = (given(survivor) + given(absorbed)).clamp(i32::MIN.into(), i32::MAX.into());
+    merged.insert("score_given".to_owned(), sum.into());
     for column in ["last_inbound_at", "last_activity_at"] {
         // Both are written by the database in one form and one zone, so their texts are in the order of their times.
         let later = [at(survivor, column), at(absorbed, column)].into_iter().max_by_key(|at| at.as_str());

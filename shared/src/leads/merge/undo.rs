@@ -137,7 +137,8 @@ async fn restore(
              update leads s set email = p.email, phone = p.phone, merged_into_id = null, first_name = r.first_name,
                     last_name = r.last_name, status = r.status, source = r.source, owner_id = r.owner_id, stage_id = r.stage_id,
                     stage_entered_at = r.stage_entered_at, won_reason = r.won_reason, lost_reason = r.lost_reason,
-                    value = r.value, currency = r.currency, timezone = r.timezone, locale = r.locale, score = coalesce(r.score, 0),
+                    value = r.value, currency = r.currency, timezone = r.timezone, locale = r.locale, 
+                    score_given = s.score_given - coalesce(($4 -> 'absorbed' ->> 'score_given')::int, 0),
                     first_touch = r.first_touch, last_touch = r.last_touch, tags = r.tags, custom_fields = r.custom_fields
                from primary_values p, leads now_is, former f, jsonb_populate_record(now_is, f.columns) r
               where s.tenant_id = $1 and s.id = $2 and now_is.tenant_id = $1 and now_is.id = $2
