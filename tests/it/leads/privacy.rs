@@ -27,6 +27,12 @@ fn unique(name: &str) -> (String, String) {
     )
 }
 
+/// Scores follow the facts at a distance. Without rules they rest, so that nothing changes between two looks but by what the test does.
+async fn rest_scores(tenant: &Tenant) {
+    let rules = tenant.request(reqwest::Method::PUT, "/api/scoring").json(&json!({"rules": []}));
+    tenant.send(rules).await.expect(200);
+}
+
 async fn archive(client: &Client, lead: &str) -> Value {
     client.post(&format!("/api/leads/{lead}/privacy/export"), json!({})).await.expect(200)
 }
@@ -41,6 +47,7 @@ async fn every_table_and_every_text_of_the_schema_has_been_decided_on() {
 #[tokio::test]
 async fn a_person_is_handed_over_whole_in_pieces_that_fit() {
     let tenant = Tenant::new().await;
+    rest_scores(&tenant).await;
     let (word, number) = unique("copy");
     let other = tenant.lead(json!({"lastName": "Somebodyelse"})).await;
     let life = Life::of(&tenant, &word, &number).await;
@@ -119,6 +126,7 @@ async fn a_person_is_handed_over_whole_in_pieces_that_fit() {
 #[tokio::test]
 async fn an_erased_person_leaves_no_trace_and_the_books_stay_whole() {
     let tenant = Tenant::new().await;
+    rest_scores(&tenant).await;
     let ((word, number), (other_word, other_number)) = (unique("erased"), unique("spared"));
     let spared = Life::of(&tenant, &other_word, &other_number).await;
     let life = Life::of(&tenant, &word, &number).await;
