@@ -1,6 +1,7 @@
 //! A person's data: handed over whole, forgotten without a trace.
 
 mod life;
+mod races;
 
 use std::collections::BTreeSet;
 
