@@ -138,8 +138,10 @@ pub async fn purge(tx: &mut TenantTx, now: DateTime<Utc>) -> DbResult<Purged> {
            ), buckets as (
                delete from rate_buckets where tenant_id = $1 and updated_at < now() - interval '1 day' returning 1
            ), receipts as (
-               update webhook_receipts set raw = null, canonical = null, headers = '{}', raw_purged_at = $4
-                where tenant_id = $1 and raw is not null and received_at < $3 and status <> 'received' returning 1
+               update webhook_receipts
+                  set raw = null, canonical = null, headers = '{}', query = '', raw_purged_at = coalesce(raw_purged_at, $4)
+                where tenant_id = $1 and received_at < $3 and status <> 'received'
+                  and (raw is not null or canonical is not null or query <> '') returning 1
            ), sandbox as (
                delete from sandbox_deliveries where tenant_id = $1 and first_at < $3 returning 1
            ), turns as (

@@ -133,7 +133,7 @@ pub(crate) async fn erase_lead(
     let subject =
         privacy::lock_subject(&mut cx.tx, id, own_records_of).await?.ok_or_else(Problem::not_found)?;
     let done = privacy::erase(&mut cx.tx, app.secret_box(), now, &subject).await?;
-    privacy::tell(&mut cx.tx, now, &[id], "api").await?;
+    privacy::tell(&mut cx.tx, now, &subject.leads, "api").await?;
     let after = json!({"reason": erasure.reason.as_ref().and_then(audit::state_hash), "removed": done.removed, "emptied": done.emptied});
     let entry = audit::Entry::by(&cx.actor, "lead.erased", "lead", id).change(None, Some(after));
     audit::append(&mut cx.tx, &entry.request(&request.0)).await?;

@@ -89,7 +89,8 @@ pub fn former_values(before: &Lead, after: &Lead) -> Map<String, Value> {
         .collect()
 }
 
-/// The lead that has one of the identities, held until the end of the transaction.
+/// The lead that has one of the identities, held until the end of the transaction. Whoever waits for it while it is erased or
+/// merged away finds nobody: the conditions are asked again of the row as it is when it is free, so no shell comes back to life.
 async fn lock_known(tx: &mut TenantTx, identities: &Identities) -> DbResult<Option<Lead>> {
     let (kinds, values): (Vec<&str>, Vec<String>) = identities.pairs().into_iter().unzip();
     if kinds.is_empty() {
@@ -103,6 +104,7 @@ async fn lock_known(tx: &mut TenantTx, identities: &Identities) -> DbResult<Opti
                    on i.tenant_id = $1 and i.kind = given.kind and i.normalized = given.normalized
                 order by given.place limit 1) owner
           join leads l on l.tenant_id = $1 and l.id = owner.lead_id
+         where l.erased_at is null and l.merged_into_id is null
            for no key update of l",
         tx.tenant(),
         &kinds as &[&str],

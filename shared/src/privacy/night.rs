@@ -42,7 +42,7 @@ pub async fn forget_due(
     if !due.is_empty() {
         let subject = gather(tx, &due).await?;
         erase(tx, keys, now, &subject).await?;
-        tell(tx, now, &due, "nightly").await?;
+        tell(tx, now, &subject.leads, "nightly").await?;
     }
     let mut buyers = 0;
     if first {

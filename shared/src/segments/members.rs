@@ -23,9 +23,6 @@ pub async fn add_members(
              select $1, $2, id, $4 from unnest($3::uuid[]) as id
              on conflict (tenant_id, segment_id, lead_id) do nothing
              returning lead_id
-         ), counted as (
-             update segments set member_count = coalesce(member_count, 0) + (select count(*) from came)
-              where tenant_id = $1 and id = $2
          )
          select lead_id from came",
         tx.tenant(),
@@ -53,9 +50,6 @@ pub async fn remove_members(
     let went = sqlx::query_scalar!(
         "with went as (
              delete from segment_members where tenant_id = $1 and segment_id = $2 and lead_id = any ($3) returning lead_id
-         ), counted as (
-             update segments set member_count = coalesce(member_count, 0) - (select count(*) from went)
-              where tenant_id = $1 and id = $2
          )
          select lead_id from went",
         tx.tenant(),

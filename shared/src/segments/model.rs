@@ -27,7 +27,7 @@ pub struct Segment {
     /// The tree.
     #[schema(value_type = Condition)]
     pub conditions: Value,
-    /// How many belonged to it when it was last asked; null for those who see only some records.
+    /// How many belonged to it when it was last asked, of a static one how many belong to it now; null for those who see only some records.
     pub member_count: Option<i32>,
     /// When it was last asked.
     pub evaluated_at: Option<DateTime<Utc>>,

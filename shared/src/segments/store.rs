@@ -1,4 +1,7 @@
 //! Segments in the database.
+//!
+//! The members of a static one are counted when it is read: they go by erasure, into the bin and in merges without anybody asking
+//! the segment. Of a live one the count of its last asking is stored.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, to_value};
@@ -55,7 +58,11 @@ pub async fn list(tx: &mut TenantTx, query: &ListQuery<SegmentFilter>) -> DbResu
         select
     };
     let mut select = filtered(
-        "select s.id, s.name, s.kind, s.conditions, s.member_count, s.evaluated_at, s.created_at, s.updated_at, s.version",
+        "select s.id, s.name, s.kind, s.conditions, case when s.kind = 'static' then (
+                   select count(*)::int from segment_members m join leads l on l.tenant_id = s.tenant_id and l.id = m.lead_id
+                    where m.tenant_id = s.tenant_id and m.segment_id = s.id and l.deleted_at is null and l.merged_into_id is null)
+               else s.member_count end as member_count,
+               s.evaluated_at, s.created_at, s.updated_at, s.version",
     );
     push_page(&mut select, "s", &query.page);
     let rows = select.build_query_as::<Segment>().fetch_all(tx.conn()).await?;
@@ -85,8 +92,12 @@ pub async fn find(tx: &mut TenantTx, id: Uuid) -> DbResult<Option<Segment>> {
 pub async fn find_many(tx: &mut TenantTx, ids: &[Uuid]) -> DbResult<Vec<Segment>> {
     let found = sqlx::query_as!(
         Segment,
-        "select id, name, kind, conditions, member_count, evaluated_at, created_at, updated_at, version
-           from segments where tenant_id = $1 and id = any($2)",
+        "select s.id, s.name, s.kind, s.conditions, case when s.kind = 'static' then (
+                   select count(*)::int from segment_members m join leads l on l.tenant_id = $1 and l.id = m.lead_id
+                    where m.tenant_id = $1 and m.segment_id = s.id and l.deleted_at is null and l.merged_into_id is null)
+               else s.member_count end as member_count,
+               s.evaluated_at, s.created_at, s.updated_at, s.version
+           from segments s where s.tenant_id = $1 and s.id = any($2)",
         tx.tenant(),
         ids,
     )
@@ -137,9 +148,13 @@ pub async fn update(
     let conditions: Option<Value> = condition.and_then(|condition| to_value(condition).ok());
     let segment = sqlx::query_as!(
         Segment,
-        "update segments set name = coalesce($4, name), conditions = coalesce($5, conditions)
-          where tenant_id = $1 and id = $2 and version = $3
-         returning id, name, kind, conditions, member_count, evaluated_at, created_at, updated_at, version",
+        "update segments s set name = coalesce($4, s.name), conditions = coalesce($5, s.conditions)
+          where s.tenant_id = $1 and s.id = $2 and s.version = $3
+         returning s.id, s.name, s.kind, s.conditions, case when s.kind = 'static' then (
+                   select count(*)::int from segment_members m join leads l on l.tenant_id = $1 and l.id = m.lead_id
+                    where m.tenant_id = $1 and m.segment_id = s.id and l.deleted_at is null and l.merged_into_id is null)
+               else s.member_count end as member_count,
+               s.evaluated_at, s.created_at, s.updated_at, s.version",
         tx.tenant(),
         id,
         version,

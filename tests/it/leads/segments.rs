@@ -224,6 +224,38 @@ async fn a_live_segment_is_asked_anew_and_a_static_one_stays() {
 }
 
 #[tokio::test]
+async fn a_static_segment_counts_those_who_are_left() {
+    let tenant = Tenant::new().await;
+    let mut leads = Vec::new();
+    for _ in 0..5 {
+        leads.push(tenant.lead(json!({"source": "fair"})).await);
+    }
+    let fair = json!({"name": "Fair", "kind": "static", "conditions": {"field": "source", "op": "eq", "value": "fair"}});
+    let made = tenant.post("/api/segments", fair).await.expect(201);
+    let segment = format!("/api/segments/{}", made["id"].as_str().unwrap());
+    let counted = async || {
+        let one = tenant.get(&segment).await.expect(200)["memberCount"].clone();
+        let listed = tenant.get("/api/segments").await.expect(200);
+        assert_eq!(listed["items"][0]["memberCount"], one);
+        let members = format!("/api/leads?segmentId={}&include=total", made["id"].as_str().unwrap());
+        assert_eq!(tenant.get(&members).await.expect(200)["total"], one);
+        one
+    };
+    assert_eq!((&made["memberCount"], counted().await), (&json!(5), json!(5)));
+    tenant.delete(&path(&leads[0])).await.expect(204);
+    assert_eq!(counted().await, 4);
+    tenant.post(&format!("{}/restore", path(&leads[0])), json!({})).await.expect(200);
+    assert_eq!(counted().await, 5);
+    let merge = json!({"survivorId": leads[1]["id"], "absorbedIds": [leads[2]["id"]]});
+    tenant.post("/api/leads/merge", merge).await.expect(200);
+    assert_eq!(counted().await, 4);
+    tenant.post(&format!("{}/privacy/erase", path(&leads[3])), json!({})).await.expect(200);
+    assert_eq!(counted().await, 3);
+    let renamed = tenant.patch(&segment, json!({"name": "The fair"})).await.expect(200);
+    assert_eq!(renamed["memberCount"], 3);
+}
+
+#[tokio::test]
 async fn what_a_condition_cannot_ask_is_refused_where_it_stands() {
     let tenant = Tenant::new().await;
     let status = json!({"field": "status", "op": "eq", "value": "new"});

@@ -31,6 +31,11 @@ const BEFORE: &str = "
       from (values ('completed', 91), ('completed', 31), ('completed', 1), ('awaitingParts', 2), ('awaitingParts', 0)) as j (status, days);
     insert into job_parts (tenant_id, job_id, role, part, content, sha256, updated_at)
     select tenant_id, id, case status when 'completed' then 'output' else 'input' end, 1, 'x', 'x', created_at from jobs;
+    insert into webhook_sources (tenant_id, id, provider, name, token_hash, token_prefix) values ('TENANT', 'TENANT', 'twilio', 'x', 'x', 'x');
+    insert into webhook_receipts (tenant_id, id, source_id, provider, delivery_key, body_sha256, status, received_at, raw, canonical, query)
+    select 'TENANT', new_id(), 'TENANT', 'twilio', days || query, 'x', 'processed', now() - make_interval(days => days), raw, canonical, query
+      from (values (31, 'x'::bytea, '[]'::jsonb, 'q=1'), (31, null, '[]', ''), (31, null, null, 'q=2'), (29, 'x', '[]', 'q=3'))
+           as r (days, raw, canonical, query);
     insert into job_errors (tenant_id, job_id, seq, code, value, created_at) select tenant_id, id, 1, 'x', 'x', created_at from jobs;
     insert into assignment_turns (tenant_id, name, updated_at)
     select 'TENANT', kind || ':' || days, now() - make_interval(days => days) from unnest(array['list', 'policy']) as kind, unnest(array[91, 89]) as days;
@@ -46,6 +51,9 @@ const AFTER: &str = "
             ('turns', (select count(*) from assignment_turns), 3), ('jobs', (select count(*) from jobs), 4), ('parts', (select count(*) from job_parts), 2),
             ('abandoned uploads', (select count(*) from jobs where status = 'failed' and error_code = 'abandoned'), 1),
             ('values of errors', (select count(*) from job_errors where value is not null), 3),
+            ('bodies', (select count(*) from webhook_receipts where raw is not null), 1),
+            ('what was understood', (select count(*) from webhook_receipts where canonical is not null), 1),
+            ('queries', (select count(*) from webhook_receipts where query <> ''), 1),
             ('attempts', (select count(*) from throttles), 1), ('limits', (select count(*) from rate_limits), 1)
         ) as kinds (what, left_over, expected) where left_over <> expected;
         if wrong is not null then raise exception 'left over: %', wrong; end if;
