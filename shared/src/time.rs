@@ -1,7 +1,13 @@
 //! Days in a zone, with the days that are 23 or 25 hours long.
 
-use chrono::{DateTime, Duration, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
+use chrono::{DateTime, Datelike, Duration, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
 use chrono_tz::Tz;
+
+/// Whether an instant can be stored and told again: RFC 3339 has years of four digits, and the database's own bounds lie far beyond.
+#[must_use]
+pub fn is_tellable(instant: DateTime<Utc>) -> bool {
+    (1..=9_999).contains(&instant.year())
+}
 
 /// The first moment of a local day. In zones that skip midnight it is the first moment that exists.
 #[must_use]
@@ -31,6 +37,14 @@ mod tests {
 
     fn day(text: &str, zone: Tz) -> String {
         start_of_day(text.parse().unwrap(), zone).unwrap().to_rfc3339()
+    }
+
+    #[test]
+    fn an_instant_has_a_year_of_four_digits() {
+        let tellable = |text: &str| is_tellable(text.parse().unwrap());
+        assert!(tellable("0001-01-01T00:00:00Z") && tellable("9999-12-31T23:59:59Z"));
+        assert!(!tellable("0000-12-31T23:59:59Z") && !tellable("-4713-01-01T00:00:00Z"));
+        assert!(!tellable("9999-12-31T23:59:59-23:59"));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use shared::{
     messages::{self, Conversation, ConversationFilter},
 };
 
-use crate::leads::require_lead;
+use crate::leads::{hold_lead, require_lead};
 
 /// A lead's activities, latest first.
 #[utoipa::path(get, path = "/api/leads/{id}/activities", operation_id = "list_activities", tag = "leads",
@@ -113,7 +113,7 @@ pub(crate) async fn create_activity(
     PathId(id): PathId,
     Valid(new): Valid<NewActivity>,
 ) -> ApiResult {
-    require_lead(&mut cx, id).await?;
+    hold_lead(&mut cx, id).await?;
     let (now, actor) = (cx.now(), (cx.actor.kind(), Some(cx.actor.id())));
     let activity = leads::insert_activity(&mut cx.tx, now, id, new, actor)
         .await

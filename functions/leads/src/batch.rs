@@ -85,13 +85,14 @@ pub(crate) async fn create_leads(
         .on_constraint(IDENTITY_TAKEN, concurrent_change)
         .on_constraint("leads_owner_id_fkey", concurrent_change)?;
 
+    let sees_all = cx.actor.own_records_of().is_none();
     let mut events = Vec::new();
     let mut made = made.into_iter();
     let mut results = Vec::with_capacity(read.len());
     for (index, item) in read.into_iter().enumerate() {
         let outcome = item.and_then(|_| match made.next() {
             Some(BatchResult::Created(lead)) => Ok(lead),
-            Some(BatchResult::Exists(id)) => Err(lead_exists(Some(id))),
+            Some(BatchResult::Exists(id)) => Err(lead_exists(sees_all.then_some(id))),
             Some(BatchResult::UnknownOwner) => Err(unknown_owner()),
             None => Err(Problem::internal()),
         });

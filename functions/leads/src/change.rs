@@ -160,7 +160,7 @@ pub(crate) async fn change_by<P: Permission>(
     let actor = (cx.actor.kind(), Some(cx.actor.id()));
     let updated = leads::update(&mut cx.tx, now, id, own_records_of, change, actor).await;
     if updated.as_ref().is_err_and(|error| error.constraint() == Some(IDENTITY_TAKEN)) {
-        return Err(already_known(&mut cx.tx, &identities).await?);
+        return Err(already_known(&mut cx, &identities).await?);
     }
     let updated = updated
         .on_constraint(PRIMARY_TAKEN, concurrent_change)

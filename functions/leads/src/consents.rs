@@ -7,7 +7,7 @@ use shared::{
     leads::{self, Consent, ConsentFilter, NewConsent},
 };
 
-use crate::leads::require_lead;
+use crate::leads::{hold_lead, require_lead};
 
 /// The ledger of a lead's consents, latest first.
 #[utoipa::path(get, path = "/api/leads/{id}/consents", operation_id = "list_consents", tag = "leads",
@@ -34,7 +34,7 @@ pub(crate) async fn create_consent(
     PathId(id): PathId,
     Valid(new): Valid<NewConsent>,
 ) -> ApiResult {
-    require_lead(&mut cx, id).await?;
+    hold_lead(&mut cx, id).await?;
     let (now, actor) = (cx.now(), (cx.actor.kind(), Some(cx.actor.id())));
     let consent = leads::insert_consent(&mut cx.tx, now, id, new, actor).await?;
     cx.commit(Created { location: format!("/api/leads/{id}/consents"), body: consent }).await

@@ -17,7 +17,7 @@ use shared::{
 
 use crate::{
     change::concurrent_change,
-    leads::{lead_exists, require_lead},
+    leads::{lead_exists, require_lead, seen},
 };
 
 /// What a lead is recognised by.
@@ -51,7 +51,8 @@ pub(crate) async fn create_identity(
     let added = leads::insert_identity(&mut cx.tx, id, own_records_of, identity).await;
     if added.as_ref().is_err_and(|error| error.constraint() == Some(IDENTITY_TAKEN)) {
         cx.tx.restart().await?;
-        return Err(lead_exists(leads::owner_of(&mut cx.tx, new.kind, &value).await?));
+        let known = leads::owner_of(&mut cx.tx, new.kind, &value).await?;
+        return Err(lead_exists(seen(&mut cx, known).await?));
     }
     let added = added.on_constraint(PRIMARY_TAKEN, concurrent_change)?.ok_or_else(Problem::not_found)?;
     tell(&mut cx, &added).await?;

@@ -4,7 +4,7 @@ use axum::Json;
 use serde_json::to_value;
 use shared::{
     auth::{Permission, ReadAdmin, ReadLeads, WriteLeads},
-    db::{OnConstraint, TenantTx},
+    db::OnConstraint,
     events::{EventKind, NewEvent, emit_newcomers},
     http::{ApiResult, Created, Cx, ListQuery, Page, Problem, QueryString, Valid, Versioned},
     leads::{self, Definitions, Hidden, IDENTITY_TAKEN, Identities, Lead, LeadFilter, NewLead},
@@ -49,7 +49,7 @@ pub(crate) async fn create_lead(mut cx: Cx<WriteLeads>, Valid(mut new): Valid<Ne
     let actor = (cx.actor.kind(), Some(cx.actor.id()));
     let inserted = leads::insert(&mut cx.tx, now, new, &identities, actor).await;
     if inserted.as_ref().is_err_and(|error| error.constraint() == Some(IDENTITY_TAKEN)) {
-        return Err(already_known(&mut cx.tx, &identities).await?);
+        return Err(already_known(&mut cx, &identities).await?);
     }
     let mut lead = inserted.on_constraint("leads_owner_id_fkey", || {
         Problem::invalid("/ownerId", "unknown_user", "There is no such colleague.")
@@ -65,9 +65,23 @@ pub(crate) async fn create_lead(mut cx: Cx<WriteLeads>, Valid(mut new): Valid<Ne
 }
 
 /// The refused statement has ended the transaction's life; a new one finds who has the identity.
-pub(crate) async fn already_known(tx: &mut TenantTx, identities: &Identities) -> Result<Problem, Problem> {
-    tx.restart().await?;
-    Ok(lead_exists(leads::owner_of_identity(tx, identities).await?))
+pub(crate) async fn already_known<P: Permission>(
+    cx: &mut Cx<P>,
+    identities: &Identities,
+) -> Result<Problem, Problem> {
+    cx.tx.restart().await?;
+    let known = leads::owner_of_identity(&mut cx.tx, identities).await?;
+    Ok(lead_exists(seen(cx, known).await?))
+}
+
+/// The lead, if the caller may see it: an address that one knows must not tell whose lead it is.
+pub(crate) async fn seen<P: Permission>(
+    cx: &mut Cx<P>,
+    known: Option<uuid::Uuid>,
+) -> Result<Option<uuid::Uuid>, Problem> {
+    let (Some(id), true) = (known, cx.actor.own_records_of().is_some()) else { return Ok(known) };
+    let visible = leads::exists(&mut cx.tx, id, cx.actor.own_records_of()).await?;
+    Ok(visible.then_some(id))
 }
 
 /// 409 with the lead that has the address or number.
@@ -78,6 +92,12 @@ pub(crate) fn lead_exists(existing: Option<uuid::Uuid>) -> Problem {
         Some(id) => problem.with("existingId", id.to_string()),
         None => problem,
     }
+}
+
+/// 404 unless the caller may see the lead, which then stays until the transaction ends.
+pub(crate) async fn hold_lead<P: Permission>(cx: &mut Cx<P>, id: uuid::Uuid) -> ApiResult<()> {
+    let held = leads::hold(&mut cx.tx, id, cx.actor.own_records_of()).await?;
+    if held { Ok(()) } else { Err(Problem::not_found()) }
 }
 
 /// 404 unless the caller may see the lead.

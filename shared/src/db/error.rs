@@ -17,6 +17,9 @@ pub enum DbError {
     /// Two transactions met (serialization failure, deadlock, lock time-out). Retrying at once may help.
     #[error("the transaction met another one: {0}")]
     Contention(String),
+    /// A value is beyond what the database can hold. Checks come before; this is what they have overlooked.
+    #[error("a value is out of range: {0}")]
+    OutOfRange(String),
     /// The runtime role could bypass row-level security, so the process refuses to work with it.
     #[error("{0}")]
     UnsafeRole(String),
@@ -75,6 +78,8 @@ fn from_server(error: &PgDatabaseError) -> DbError {
         _ if matches!(code, "40001" | "40P01" | "55P03" | "57014") => {
             DbError::Contention(format!("SQLSTATE {code}"))
         }
+        // Out of range: a number (22003), an instant or a day (22008).
+        _ if matches!(code, "22003" | "22008") => DbError::OutOfRange(format!("SQLSTATE {code}")),
         (Some("28" | "3D"), _) => DbError::Unavailable(format!("SQLSTATE {code}: the login was refused")),
         _ => DbError::Defect(format!("SQLSTATE {code} on {}", error.table().unwrap_or("no table"))),
     }

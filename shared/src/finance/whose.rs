@@ -73,7 +73,7 @@ pub async fn is_sale_visible(tx: &mut TenantTx, id: Uuid, own_records_of: Owners
     Ok(visible)
 }
 
-/// Refuses a lead that a caller who is bound to some records does not see. For everybody else the foreign key decides.
+/// Refuses a lead that the caller does not see, and one that is gone: erased, in the bin, or absorbed by another.
 ///
 /// # Errors
 /// 422 `unknown_lead`.
@@ -83,7 +83,7 @@ pub async fn require_lead(
     own_records_of: Owners<'_>,
 ) -> Result<(), Problem> {
     match lead {
-        Some(lead) if own_records_of.is_some() && !leads::exists(tx, lead, own_records_of).await? => {
+        Some(lead) if !leads::hold(tx, lead, own_records_of).await? => {
             Err(Problem::invalid("/leadId", "unknown_lead", "There is no such lead."))
         }
         Some(_) | None => Ok(()),

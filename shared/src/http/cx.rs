@@ -255,7 +255,8 @@ impl<P: Permission> Cx<P> {
             Some((route, key)) => {
                 let body = parts.extensions.get::<RawBody>().cloned().unwrap_or_default();
                 let caller = format!("{}:{}", actor.kind(), actor.id());
-                Some(Claim::take(&mut tx, app, caller, route, key, &body.0).await?)
+                let asked = (parts.uri.query().unwrap_or_default(), &body.0[..]);
+                Some(Claim::take(&mut tx, app, caller, route, key, asked).await?)
             }
             None => None,
         };

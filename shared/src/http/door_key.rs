@@ -54,7 +54,7 @@ impl DoorKey {
     /// 409 `idempotency_in_flight`; 422 `idempotency_key_reused`.
     pub async fn claim(&self, tx: &mut TenantTx, app: &App, caller: &str) -> Result<Claimed, Problem> {
         let Some((route, key)) = self.key.clone() else { return Ok(Claimed::Now(DoorClaim(None))) };
-        match Claim::take(tx, app, caller.to_owned(), route, key, &self.body.0).await {
+        match Claim::take(tx, app, caller.to_owned(), route, key, ("", &self.body.0[..])).await {
             Ok(claim) => Ok(Claimed::Now(DoorClaim(Some(claim)))),
             Err(Refusal::Replay(response)) => Ok(Claimed::Before(response)),
             Err(Refusal::Problem(problem)) => Err(problem),

@@ -50,9 +50,12 @@ impl Claim {
         caller: String,
         route: String,
         key: String,
-        body: &[u8],
+        (query, body): (&str, &[u8]),
     ) -> Result<Self, Refusal> {
-        let claim = Self { app: app.clone(), caller, route, key, body_hash: sha256(body) };
+        // Some POSTs say in their query what they want (a rehearsal, a format).
+        let body_hash =
+            if query.is_empty() { sha256(body) } else { sha256(&[query.as_bytes(), b"\n", body].concat()) };
+        let claim = Self { app: app.clone(), caller, route, key, body_hash };
         if !claim.lock(tx).await? {
             return Err(Refusal::Problem(in_flight()));
         }
@@ -64,7 +67,7 @@ impl Claim {
             Some(_) => Err(Refusal::Problem(Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "idempotency_key_reused",
-                "This Idempotency-Key was used with another body.",
+                "This Idempotency-Key was used with another body or query.",
             ))),
         }
     }

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{FieldErrors, Meter, PageRequest, Problem, SortField};
+use crate::time;
 
 /// The raw query string; [`QueryString::list`] and [`QueryString::read`] parse it once the tenant's zone is known.
 #[derive(Clone, Debug, Default)]
@@ -220,10 +221,9 @@ impl Params {
     /// An instant: RFC 3339, or a plain date, which means its first moment in the tenant's zone.
     pub fn instant(&mut self, name: &str) -> Option<DateTime<Utc>> {
         let text = self.text(name)?;
-        if let Ok(instant) = DateTime::parse_from_rfc3339(&text) {
-            return Some(instant.with_timezone(&Utc));
-        }
-        match text.parse::<NaiveDate>().ok().and_then(|date| crate::time::start_of_day(date, self.zone)) {
+        let exact = DateTime::parse_from_rfc3339(&text).map(|instant| instant.with_timezone(&Utc)).ok();
+        let day = || text.parse::<NaiveDate>().ok().and_then(|date| time::start_of_day(date, self.zone));
+        match exact.or_else(day).filter(|instant| time::is_tellable(*instant)) {
             Some(instant) => Some(instant),
             None => {
                 self.refuse(

@@ -318,6 +318,10 @@ impl From<DbError> for Problem {
                 Self::conflict("concurrent_change", "Another request changed the same data; try again.")
                     .retry_after(1)
             }
+            DbError::OutOfRange(cause) => {
+                tracing::warn!(cause, "a value that no check has refused");
+                Self::invalid("", "out_of_range", "A number or a time is beyond what can be stored.")
+            }
             DbError::UnsafeRole(cause) | DbError::Defect(cause) => {
                 tracing::error!(cause, "database defect");
                 Self::internal()

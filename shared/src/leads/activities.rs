@@ -20,6 +20,7 @@ use crate::{
     },
     ids::new_id,
     private::Private,
+    time,
     values::{Line, Prose, Word},
 };
 
@@ -90,6 +91,16 @@ impl Check for NewActivity {
         if !self.kind.as_str().bytes().all(|byte| byte.is_ascii_lowercase()) {
             errors.add("/kind", "invalid_word", "A kind is a word of lower-case letters.");
         }
+        check_times(
+            errors,
+            [("/occurredAt", self.occurred_at), ("/dueAt", self.due_at), ("/doneAt", self.done_at)],
+        );
+    }
+}
+
+fn check_times(errors: &mut FieldErrors, times: [(&str, Option<DateTime<Utc>>); 3]) {
+    for (pointer, _) in times.iter().filter(|(_, at)| at.is_some_and(|at| !time::is_tellable(at))) {
+        errors.add(*pointer, "out_of_range", "A year from 0001 to 9999 is expected.");
     }
 }
 
@@ -132,6 +143,15 @@ impl Check for ActivityPatch {
         if self.occurred_at == Patch::Clear {
             errors.add("/occurredAt", "required", "An activity always has a time.");
         }
+        let set = |time: &Patch<DateTime<Utc>>| time.as_set().copied();
+        check_times(
+            errors,
+            [
+                ("/occurredAt", set(&self.occurred_at)),
+                ("/dueAt", set(&self.due_at)),
+                ("/doneAt", set(&self.done_at)),
+            ],
+        );
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{
     ids::new_id,
     messages::Channel,
     private::Private,
+    time,
     values::{Line, Word},
 };
 
@@ -126,6 +127,13 @@ impl NewConsent {
         }
         if self.channel.is_some() && self.purpose == ConsentPurpose::Health {
             errors.add(format!("{pointer}/channel"), "not_allowed", "Consent to health data has no channel.");
+        }
+        if self.effective_at.is_some_and(|at| !time::is_tellable(at)) {
+            errors.add(
+                format!("{pointer}/effectiveAt"),
+                "out_of_range",
+                "A year from 0001 to 9999 is expected.",
+            );
         }
         // The latest entry holds: one of tomorrow would hold today, and no word of today could take it back.
         if self.effective_at.is_some_and(|at| at > clock::now() + CLOCK_SKEW) {

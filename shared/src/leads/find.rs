@@ -59,6 +59,24 @@ pub async fn exists(tx: &mut TenantTx, id: Uuid, own_records_of: Owners<'_>) -> 
     Ok(found)
 }
 
+/// The same, and it stays what it is until the transaction ends: nobody merges or erases it behind what is about to be written to it. Whoever
+/// is doing so at the moment is waited for, and decides.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn hold(tx: &mut TenantTx, id: Uuid, own_records_of: Owners<'_>) -> DbResult<bool> {
+    let held = sqlx::query_scalar!(
+        "select id from leads where tenant_id = $1 and id = $2 and deleted_at is null and merged_into_id is null
+            and ($3::uuid[] is null or owner_id = any ($3)) for key share",
+        tx.tenant(),
+        id,
+        own_records_of,
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(held.is_some())
+}
+
 /// The lead that an absorbed one was merged into, at the end of the chain, when the caller may see it.
 ///
 /// # Errors

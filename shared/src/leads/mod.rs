@@ -43,7 +43,7 @@ pub use custom_fields::{
 };
 pub use duplicates::{Duplicate, list_duplicates};
 pub use export::{ExportCursor, ExportRequest, read_chunk};
-pub use find::{exists, find, find_survivor, owner_of, owner_of_identity};
+pub use find::{exists, find, find_survivor, hold, owner_of, owner_of_identity};
 pub use hidden::{Hidden, field_masked};
 pub use identities::{
     Identity, IdentityChange, IdentityFilter, IdentityKind, IdentityPatch, NewIdentity, delete_identity,

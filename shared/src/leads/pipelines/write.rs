@@ -124,11 +124,20 @@ async fn replace_stages(tx: &mut TenantTx, pipeline: Uuid, stages: StageColumns)
     Ok(())
 }
 
-/// How many leads stand on the pipeline, apart from those on the stages that are kept.
+/// How many leads stand on the pipeline, apart from those on the stages that are kept. Until the transaction ends nobody moves to one of the
+/// others: whoever was on the way is waited for and counted.
 ///
 /// # Errors
 /// When the database refuses.
 pub async fn count_on_pipeline(tx: &mut TenantTx, id: Uuid, kept: &[Uuid]) -> DbResult<i64> {
+    sqlx::query!(
+        "select id from pipeline_stages where tenant_id = $1 and pipeline_id = $2 and id <> all ($3) order by id for update",
+        tx.tenant(),
+        id,
+        kept,
+    )
+    .fetch_all(tx.conn())
+    .await?;
     let count = sqlx::query_scalar!(
         r#"select count(*) as "count!" from leads l join pipeline_stages s on s.tenant_id = $1 and s.id = l.stage_id
             where l.tenant_id = $1 and s.pipeline_id = $2 and s.id <> all ($3)
