@@ -75,7 +75,12 @@ pub(crate) async fn get_job_part(
     let (id, number) = named(&id, &number)?;
     let seen = seen_by(&cx.actor);
     let job = jobs::find(&mut cx.tx, id, seen).await?.ok_or_else(Problem::not_found)?;
-    let content = jobs::find_output(&mut cx.tx, id, seen, number).await?.ok_or_else(Problem::not_found)?;
+    let Some(content) = jobs::find_output(&mut cx.tx, id, seen, number).await? else {
+        let erased = job.error.filter(|trouble| trouble.code == "person_erased");
+        return Err(erased.map_or_else(Problem::not_found, |trouble| {
+            Problem::new(StatusCode::GONE, "person_erased", trouble.0.detail)
+        }));
+    };
     let format =
         job.request.get("format").and_then(Value::as_str).and_then(Format::parse).unwrap_or(Format::Csv);
     let digest: String = sha256(&content).iter().map(|byte| format!("{byte:02x}")).collect();

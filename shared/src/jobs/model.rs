@@ -37,7 +37,7 @@ pub struct Job {
     /// What there is to say in the end: columns that were ignored, the parts of a file.
     #[schema(value_type = Option<Object>)]
     pub result: Option<Value>,
-    /// Why it failed.
+    /// Why it failed, or `person_erased`: it was ended, or its file is gone, because a person whom it named was erased.
     #[schema(value_type = Option<JobTrouble>)]
     pub error: Option<Json<JobTrouble>>,
     /// How often it was begun since it last came further.

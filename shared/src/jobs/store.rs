@@ -24,7 +24,7 @@ macro_rules! query_jobs {
             $head + r#" select j.id, j.kind, j.status, j.total_count as total, j.created_count as created,
                       j.updated_count as updated, j.skipped_count as skipped, j.failed_count as failed,
                       coalesce((j.params -> 'request' ->> 'dryRun')::boolean, false) as "dry_run!",
-                      j.params -> 'request' as "request!", j.result,
+                      coalesce(j.params -> 'request', '{}') as "request!", j.result,
                       case when j.error_code is not null
                            then jsonb_build_object('code', j.error_code, 'detail', coalesce(j.error_detail, '')) end as "error: _",
                       j.attempts, j.cancel_requested_at, j.created_by, j.created_at, j.started_at, j.finished_at "# + $tail
@@ -113,7 +113,7 @@ pub async fn list(
     let mut select = filtered(
         "select j.id, j.kind, j.status, j.total_count as total, j.created_count as created, j.updated_count as updated,
                 j.skipped_count as skipped, j.failed_count as failed,
-                coalesce((j.params -> 'request' ->> 'dryRun')::boolean, false) as dry_run, j.params -> 'request' as request, j.result,
+                coalesce((j.params -> 'request' ->> 'dryRun')::boolean, false) as dry_run, coalesce(j.params -> 'request', '{}') as request, j.result,
                 case when j.error_code is not null
                      then jsonb_build_object('code', j.error_code, 'detail', coalesce(j.error_detail, '')) end as error,
                 j.attempts, j.cancel_requested_at, j.created_by, j.created_at, j.started_at, j.finished_at",

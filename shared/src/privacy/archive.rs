@@ -94,9 +94,9 @@ async fn read_part(
 ) -> DbResult<Option<String>> {
     let key = keys.get(part.table).ok_or_else(|| DbError::Defect(format!("no table {}", part.table)))?;
     let statement = format!(
-        r#"select * from (select {key} collate "C" as key, to_jsonb(t) - 'tenant_id' - $6::text[] as row
+        r#"select * from (select {key} collate "C" as key, to_jsonb(t) - 'tenant_id' - $7::text[] as row
              from {} t where t.tenant_id = $1 and ({})) found
-            where $7::text is null or key > $7 order by key"#,
+            where $8::text is null or key > $8 order by key"#,
         part.table, part.rows
     );
     let hidden: Vec<&str> = part.hidden.to_vec();
@@ -107,6 +107,7 @@ async fn read_part(
         .bind(&subject.needles)
         .bind(&subject.visitors)
         .bind(Vec::<u8>::new())
+        .bind(&subject.numbers)
         .bind(hidden)
         .bind(after.clone())
         .fetch(tx.conn());
@@ -134,6 +135,7 @@ async fn manifest(tx: &mut TenantTx, now: DateTime<Utc>, lead: Uuid, subject: &S
             .bind(&subject.needles)
             .bind(&subject.visitors)
             .bind(Vec::<u8>::new())
+            .bind(&subject.numbers)
             .fetch_one(tx.conn())
             .await?;
         tables.insert(part.table.to_owned(), count.into());

@@ -54,7 +54,8 @@ pub async fn erase(
     Ok(erased)
 }
 
-/// Tells `lead.erased`: the id, so that whoever was told of the person can forget them too. The event hangs on nobody.
+/// Tells `lead.erased` of each lead that was the person, with those that were absorbed: the id, so that whoever was told of it can
+/// forget it too. The event hangs on nobody.
 ///
 /// # Errors
 /// When the database refuses.
@@ -101,7 +102,8 @@ async fn run(tx: &mut TenantTx, statement: &str, subject: &Subject, gone: &[u8])
         .bind(&subject.leads)
         .bind(&subject.needles)
         .bind(&subject.visitors)
-        .bind(gone);
+        .bind(gone)
+        .bind(&subject.numbers);
     Ok(tx.conn().execute(query).await?.rows_affected())
 }
 

@@ -4,8 +4,9 @@
 //! schema: a table that is missing here, or a column that can hold text and is not spoken of, fails a test until somebody
 //! has decided. The order matters where rows go: what is found through a row comes before it.
 //!
-//! Conditions and expressions have five parameters: `$1` the tenant, `$2` the leads, `$3` the needles (addresses and numbers in
-//! lower case, for text that no reference leads to), `$4` the visitors, `$5` the sealed answer that says "gone".
+//! Conditions and expressions have six parameters: `$1` the tenant, `$2` the leads, `$3` the needles (addresses in lower case, for
+//! text that no reference leads to), `$4` the visitors, `$5` the sealed answer that says "gone", `$6` the telephone numbers as
+//! text may spell them (see [`super::subject`]).
 
 /// What erasure does to a row.
 #[derive(Clone, Copy)]
@@ -66,14 +67,26 @@ const OF_INVOICE: &str =
     "t.invoice_id in (select i.id from invoices i where i.tenant_id = $1 and i.lead_id = any($2))";
 const OF_RUN: &str =
     "t.run_id in (select r.id from automation_runs r where r.tenant_id = $1 and r.lead_id = any($2))";
-/// Nothing but its text says whose the row is.
+/// Nothing but its text says whose the row is: an address stands in it, or a number with whatever people put between its digits. The
+/// text is read once, and a number looked at closely only where its last digits follow each other.
 macro_rules! names {
     ($text:literal) => {
         concat!(
-            "exists (select from unnest($3) as n (needle) where strpos(lower(",
+            "exists (select from (select s.text, translate(replace(s.text, '%20', ''), ' -+()/.', '') as digits
+                                    from (select lower(",
             $text,
-            "), n.needle) > 0)"
+            ") as text offset 0) s offset 0) s
+                      where exists (select from unnest($3) as n (needle) where strpos(s.text, n.needle) > 0)
+                         or exists (select from unnest($6) as n (number)
+                                     where strpos(s.digits, split_part(n.number, ' ', 1)) > 0
+                                       and s.text ~ split_part(n.number, ' ', 2)))"
         )
+    };
+}
+/// The row hangs on a job that was ended because it named the person, or whose file did.
+macro_rules! of_ended_job {
+    () => {
+        "t.job_id in (select j.id from jobs j where j.tenant_id = $1 and j.error_code = 'person_erased')"
     };
 }
 /// A draft is nobody's document yet; a till receipt needs no buyer (§ 33 UStDV). The other documents keep theirs, sealed.
@@ -119,28 +132,43 @@ pub(super) const PARTS: &[Part] = &[
         &["caller", "route", "key", "body_hash"],
     )
     .unarchived(),
-    emptied("job_errors", names!("concat_ws(' ', t.value, t.detail)"), &[("value", "null"), ("detail", "null")], &["column_name", "code"])
-        .unarchived(),
-    emptied(
-        "job_parts",
-        names!("encode(t.content, 'escape')"),
-        &[("content", "''"), ("sha256", "''")],
-        &["role"],
-    )
-    .unarchived(),
-    // A rehearsed import remembers whom it would have made; the others of the file are none of this person's business.
-    removed("job_drafts", concat!("t.lead_id = any($2) or ", names!("concat_ws(' ', t.key, t.state)"))).unarchived(),
-    removed("job_leads", OF_LEAD).unarchived(),
+    // A file cannot be read on when a part of it is gone, so a job with such a file ends, and a written one goes whole. Uploads are cut
+    // anywhere, hence the look into the next part.
     emptied(
         "jobs",
-        names!("concat_ws(' ', t.params, t.cursor, t.result, t.error_detail)"),
-        &[("params", "'{}'"), ("cursor", "null"), ("result", "null"), ("error_detail", "null"), ("checksum", "null"),
-          ("error_code", "case when t.finished_at is null then 'person_erased' else t.error_code end"),
-          ("status", "case when t.finished_at is null then 'cancelled' else t.status end"),
-          ("finished_at", "coalesce(t.finished_at, now())"), ("lease_epoch", "t.lease_epoch + 1")],
+        concat!(
+            names!("concat_ws(' ', t.params, t.cursor, t.result, t.error_detail)"),
+            " or exists (select from job_parts p
+                          left join job_parts n on n.tenant_id = $1 and n.job_id = p.job_id and n.role = p.role and n.part = p.part + 1
+                         where p.tenant_id = $1 and p.job_id = t.id and ",
+            names!("encode(p.content || coalesce(substr(n.content, 1, 400), ''), 'escape')"),
+            ")"
+        ),
+        &[
+            ("params", "jsonb_build_object('actor', t.params -> 'actor', 'request', jsonb_strip_nulls(jsonb_build_object(
+                            'format', t.params -> 'request' -> 'format', 'dryRun', t.params -> 'request' -> 'dryRun')))"),
+            ("cursor", "null"),
+            ("result", "null"),
+            ("checksum", "null"),
+            ("error_code", "case when t.finished_at is null or (t.kind = 'export' and t.status = 'completed') then 'person_erased'
+                                 else t.error_code end"),
+            ("error_detail", "case when t.finished_at is null then 'The job named a person who has been erased, so it was ended.'
+                                   when t.kind = 'export' and t.status = 'completed'
+                                   then 'The file was about a person who has been erased, so it is no longer kept.' end"),
+            ("status", "case when t.finished_at is null then 'cancelled' else t.status end"),
+            ("finished_at", "coalesce(t.finished_at, now())"),
+            ("lease_epoch", "t.lease_epoch + 1"),
+        ],
         &["kind"],
     )
     .unarchived(),
+    removed("job_parts", concat!(of_ended_job!(), " or ", names!("encode(t.content, 'escape')"))).unarchived(),
+    emptied("job_errors", names!("concat_ws(' ', t.value, t.detail)"), &[("value", "null"), ("detail", "null")], &["column_name", "code"])
+        .unarchived(),
+    // A rehearsed import remembers whom it would have made; the others of the file are none of this person's business.
+    removed("job_drafts", concat!("t.lead_id = any($2) or ", of_ended_job!(), " or ", names!("concat_ws(' ', t.key, t.state)")))
+        .unarchived(),
+    removed("job_leads", concat!("t.lead_id = any($2) or ", of_ended_job!())).unarchived(),
     emptied(
         "webhook_receipts",
         concat!(

@@ -19,8 +19,10 @@ const DISTINCT_DIGITS: usize = 9;
 pub struct Subject {
     /// Their leads, with those that were merged into them.
     pub leads: Vec<Uuid>,
-    /// Addresses and numbers, as a text may hold them, in lower case.
+    /// Addresses as a text may hold them, in lower case.
     pub(super) needles: Vec<String>,
+    /// Telephone numbers: the digits that each ends in, a blank, and the pattern of all its spellings (PostgreSQL's dialect).
+    pub(super) numbers: Vec<String>,
     /// Their names as visitors of the website.
     pub(super) visitors: Vec<String>,
     /// E-mail addresses and telephone numbers: (`email` or `phone`, lead, value).
@@ -100,20 +102,25 @@ pub(super) async fn gather(tx: &mut TenantTx, roots: &[Uuid]) -> DbResult<Subjec
     )
     .fetch_all(tx.conn())
     .await?;
-    let mut needles = BTreeSet::new();
+    let (mut needles, mut numbers) = (BTreeSet::new(), BTreeSet::new());
     let (mut visitors, mut addresses) = (Vec::new(), Vec::new());
     for identity in known {
         needles.extend(needles_of(&identity.kind, &identity.value));
+        if identity.kind == "phone" {
+            numbers.extend(number_of(&identity.value));
+        }
         match identity.kind.as_str() {
             "visitor" => visitors.push(identity.value),
             "email" | "phone" => addresses.push((identity.kind, identity.lead_id, identity.value)),
             _ => {}
         }
     }
-    Ok(Subject { leads, needles: needles.into_iter().collect(), visitors, addresses })
+    let (needles, numbers) = (needles.into_iter().collect(), numbers.into_iter().collect());
+    Ok(Subject { leads, needles, numbers, visitors, addresses })
 }
 
-/// How a body may spell an identity: plain or percent-encoded, a number also without the country in front.
+/// How a body may spell an identity that is a text: plain or percent-encoded. Ids that other systems gave are no needles: references
+/// lead to what they stand in, and a short one stands in much that is somebody else's.
 fn needles_of(kind: &str, value: &str) -> Vec<String> {
     let value = value.trim().to_lowercase();
     let mut spelled = match kind {
@@ -121,28 +128,42 @@ fn needles_of(kind: &str, value: &str) -> Vec<String> {
             let encoded: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();
             vec![encoded.to_lowercase(), value]
         }
-        "phone" => {
-            let digits: String = value.chars().filter(char::is_ascii_digit).collect();
-            let tail = digits.len().checked_sub(DISTINCT_DIGITS).and_then(|at| digits.get(at..));
-            tail.map_or_else(|| vec![digits.clone()], |tail| vec![tail.to_owned()])
-        }
-        "external" => value.split_once(':').map(|(_, id)| id.to_owned()).into_iter().collect(),
-        _ => vec![value],
+        "visitor" => vec![value],
+        _ => Vec::new(),
     };
     spelled.retain(|needle| needle.len() >= SHORTEST_NEEDLE);
     spelled
 }
 
+/// How a text may spell a number: with or without the country in front, with zeros and a plus, and with blanks, brackets and dashes
+/// between the digits. No digit touches it, so that it is no piece of a longer number.
+fn number_of(value: &str) -> Option<String> {
+    /// What may stand between two digits, be it percent-encoded.
+    const BETWEEN: &str = "(?:[-+()/.[:blank:]]|%2[0-9a-f])*";
+    /// The same around the country, where zeros may be: `+49 (0) 171`.
+    const AROUND: &str = "(?:[-+()/.0[:blank:]]|%2[0-9a-f])*";
+    let digits: Vec<char> = value.chars().filter(char::is_ascii_digit).collect();
+    if digits.len() < SHORTEST_NEEDLE {
+        return None;
+    }
+    let (country, tail) = digits.split_at(digits.len().saturating_sub(DISTINCT_DIGITS));
+    let country = country.iter().fold(String::new(), |before, digit| format!("(?:{before}{digit}{AROUND})?"));
+    let spelled: Vec<String> = tail.iter().map(char::to_string).collect();
+    let pattern = format!("(?<![0-9]){AROUND}{country}{}(?![0-9])", spelled.join(BETWEEN));
+    Some(format!("{} {pattern}", tail.iter().collect::<String>()))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::needles_of;
+    use super::{needles_of, number_of};
 
     #[test]
     fn an_identity_is_looked_for_as_bodies_spell_it() {
         assert_eq!(needles_of("email", "Ada@Example.com"), ["ada%40example.com", "ada@example.com"]);
-        assert_eq!(needles_of("phone", "+491712345678"), ["712345678"]);
-        assert_eq!(needles_of("phone", "+3531234567"), ["531234567"]);
-        assert_eq!(needles_of("external", "stripe:cus_123456"), ["cus_123456"]);
+        assert_eq!(needles_of("external", "stripe:cus_123456"), [""; 0]);
         assert_eq!(needles_of("visitor", "v1"), [""; 0]);
+        let number = number_of("+491712345678").unwrap_or_default();
+        assert!(number.starts_with("712345678 (?<![0-9])"), "{number}");
+        assert_eq!(number_of("112"), None);
     }
 }

@@ -1,5 +1,6 @@
 //! A person's data: handed over whole, forgotten without a trace.
 
+mod files;
 mod life;
 mod races;
 
