@@ -172,6 +172,10 @@ async fn what_cannot_be_done_is_refused_before_it_begins() {
         (json!({"op": "delete", "filter": {"stats": "new"}}), "/filter/stats", "unknown_parameter"),
         (json!({"op": "delete", "filter": {"status": {"eq": "new"}}}), "/filter/status", "wrong_type"),
         (json!({"op": "delete", "filter": {"from": "yesterday"}}), "/filter/from", "invalid_time"),
+        // Somebody who chose nobody does not mean everybody.
+        (json!({"op": "delete", "filter": {"ownerId": []}}), "/filter/ownerId", "required"),
+        (json!({"op": "delete", "filter": {"status": ""}}), "/filter/status", "required"),
+        (json!({"op": "delete", "filter": {"tag": [" ", ","]}}), "/filter/tag", "required"),
         (json!({"op": "delete", "filter": {"deleted": true}}), "/filter/deleted", "not_allowed"),
         (json!({"op": "delete", "filter": {"segmentId": nobody}}), "/filter/segmentId", "unknown_segment"),
         (json!({"op": "delete", "filter": {}, "params": {"tags": ["a"]}}), "/params/tags", "unknown_field"),
