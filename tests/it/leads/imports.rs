@@ -272,6 +272,25 @@ async fn automations_begin_with_an_import_unless_it_is_to_be_silent() {
 }
 
 #[tokio::test]
+async fn whoever_comes_in_silence_gets_a_colleague_in_silence() {
+    let tenant = Tenant::new().await;
+    let owner = tenant.registration["user"]["id"].clone();
+    let policy = json!({"name": "Turns", "forNewLeads": true, "members": [{"userId": owner}]});
+    tenant.post("/api/assignment-policies", policy).await.expect(201);
+    let steps = json!([{"id": "tag", "type": "addTags", "tags": ["heard"]}]);
+    let automation = json!({"name": "Hears", "trigger": {"type": "lead.updated"}, "steps": steps});
+    let automation = tenant.post("/api/automations", automation).await.expect(201);
+    let path = format!("/api/automations/{}/publish", automation["id"].as_str().unwrap());
+    tenant.post(&path, json!({})).await.expect(200);
+    import(&tenant, "?automations=false", "text/csv", "email\nsilent@example.com\n").await;
+    import(&tenant, "", "text/csv", "email\nloud@example.com\n").await;
+    eventually("the loud one", async || (total(&tenant, "&tag=heard").await > 0).then_some(())).await;
+    let runs = tenant.get("/api/automations/runs").await.expect(200);
+    assert_eq!(runs["items"].as_array().unwrap().len(), 1, "{runs}");
+    assert_eq!(total(&tenant, &format!("&ownerId={}", owner.as_str().unwrap())).await, 2);
+}
+
+#[tokio::test]
 async fn custom_fields_are_checked_by_their_definitions() {
     let tenant = Tenant::new().await;
     for field in [
