@@ -291,6 +291,36 @@ async fn whoever_comes_in_silence_gets_a_colleague_in_silence() {
 }
 
 #[tokio::test]
+async fn a_consent_in_a_file_is_held_to_the_rules_of_every_other() {
+    let tenant = Tenant::new().await;
+    let granted = |more: Value| {
+        let mut consent = json!({"channel": "email", "purpose": "marketing", "state": "granted"});
+        consent.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        consent
+    };
+    let lines = [
+        json!([granted(json!({"effectiveAt": "2024-05-06T07:08:09Z"}))]),
+        json!([granted(json!({"effectiveAt": "2999-01-01T00:00:00Z"}))]),
+        json!([granted(json!({"channel": null}))]),
+        json!([granted(json!({"purpose": "health"}))]),
+        json!(vec![granted(json!({})); 21]),
+    ];
+    let file: String = lines
+        .iter()
+        .enumerate()
+        .map(|(n, consents)| {
+            format!("{}\n", json!({"email": format!("c{n}@example.com"), "consents": consents}))
+        })
+        .collect();
+    let job = import(&tenant, "", "application/x-ndjson", file).await;
+    assert_eq!(counts(&job), [1, 0, 0, 4], "{job}");
+    let codes: Vec<(i64, String)> =
+        errors(&tenant, &job).await.into_iter().map(|(line, _, code)| (line, code)).collect();
+    let expected = [(2, "in_future"), (3, "required"), (4, "not_allowed"), (5, "too_many_values")];
+    assert_eq!(codes, expected.map(|(line, code)| (line, code.to_owned())));
+}
+
+#[tokio::test]
 async fn custom_fields_are_checked_by_their_definitions() {
     let tenant = Tenant::new().await;
     for field in [
