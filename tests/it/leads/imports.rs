@@ -321,6 +321,24 @@ async fn a_consent_in_a_file_is_held_to_the_rules_of_every_other() {
 }
 
 #[tokio::test]
+async fn a_visit_of_which_a_file_tells_late_is_not_the_latest() {
+    let tenant = Tenant::new().await;
+    let told = |at: &str, source: &str| {
+        json!({"email": "seen@example.com", "lastTouch": {"at": at, "source": source}}).to_string()
+    };
+    for (line, expected, source) in [
+        (told("2026-03-01T09:00:00Z", "fair"), [1, 0, 0, 0], "fair"),
+        (told("2026-03-01T09:59:00+01:00", "older"), [0, 0, 1, 0], "fair"),
+        (told("2026-03-02", "newer"), [0, 1, 0, 0], "newer"),
+    ] {
+        let job = import(&tenant, "", "application/x-ndjson", line).await;
+        assert_eq!(counts(&job), expected, "{job}");
+        let lead = tenant.get("/api/leads").await.expect(200)["items"][0].clone();
+        assert_eq!(lead["lastTouch"]["source"], source, "{lead}");
+    }
+}
+
+#[tokio::test]
 async fn custom_fields_are_checked_by_their_definitions() {
     let tenant = Tenant::new().await;
     for field in [
