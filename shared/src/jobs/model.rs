@@ -76,7 +76,7 @@ pub enum JobKind {
 
 impl JobKind {
     const ALL: [Self; 3] = [Self::Import, Self::Export, Self::Bulk];
-    const WORDS: [&'static str; 3] = ["import", "export", "bulk"];
+    pub(super) const WORDS: [&'static str; 3] = ["import", "export", "bulk"];
 
     /// The word in JSON and SQL.
     #[must_use]
