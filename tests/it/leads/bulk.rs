@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     imports::{counts, done, import},
-    jobs::bound_to_own,
+    jobs::{bound_to_own, under_way},
 };
 use crate::support::{Client, Tenant, eventually};
 
@@ -230,4 +230,35 @@ async fn whoever_sees_only_own_records_changes_only_those() {
     let job = bulk(&own, json!({"op": "addTags", "filter": {}, "params": {"tags": ["mine"]}})).await;
     assert_eq!((&job["total"], counts(&job)), (&json!(1), [0, 1, 0, 0]), "{job}");
     assert_eq!(tenant.get(&super::path(&foreign)).await.expect(200)["tags"], json!([]));
+}
+
+#[tokio::test]
+async fn those_who_were_erased_meanwhile_hide_nobody_behind_them() {
+    let tenant = Tenant::new().await;
+    let leads = [tenant.lead(json!({})).await, tenant.lead(json!({})).await, tenant.lead(json!({})).await];
+    let tags = json!({"op": "addTags", "filter": {}, "params": {"tags": ["found"]}});
+    let job =
+        under_way(&tenant, "bulk", &tags, &[(1, &leads[0]), (1_500, &leads[1]), (4_000, &leads[2])], 5_000);
+    let job = done(&tenant, &job).await;
+    assert_eq!((&job["status"], counts(&job)), (&json!("completed"), [0, 3, 4_997, 0]), "{job}");
+    assert_eq!(total(&tenant, "tag=found").await, 3);
+}
+
+#[tokio::test]
+async fn an_automation_begins_with_nobody_who_is_gone_and_not_once_it_is_paused() {
+    let tenant = Tenant::new().await;
+    let (gone, here) = (tenant.lead(json!({})).await, tenant.lead(json!({})).await);
+    tenant.delete(&super::path(&gone)).await.expect_status(204);
+    let steps = json!([{"id": "tag", "type": "addTags", "tags": ["enrolled"]}]);
+    let automation = json!({"name": "A", "trigger": {"type": "manual"}, "steps": steps});
+    let automation = tenant.post("/api/automations", automation).await.expect(201)["id"].clone();
+    let path = format!("/api/automations/{}", automation.as_str().unwrap());
+    tenant.post(&format!("{path}/publish"), json!({})).await.expect(200);
+    let enrol = json!({"op": "enrol", "filter": {}, "params": {"automationId": automation}});
+    let job = done(&tenant, &under_way(&tenant, "bulk", &enrol, &[(1, &gone)], 1)).await;
+    assert_eq!((&job["status"], counts(&job)), (&json!("completed"), [0, 0, 1, 0]), "{job}");
+    tenant.post(&format!("{path}/pause"), json!({})).await.expect(200);
+    let job = done(&tenant, &under_way(&tenant, "bulk", &enrol, &[(1, &here)], 1)).await;
+    assert_eq!((&job["status"], &job["error"]["code"]), (&json!("failed"), &json!("not_active")), "{job}");
+    assert_eq!(tenant.get("/api/automations/runs").await.expect(200)["items"], json!([]));
 }
