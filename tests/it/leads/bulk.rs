@@ -262,3 +262,37 @@ async fn an_automation_begins_with_nobody_who_is_gone_and_not_once_it_is_paused(
     assert_eq!((&job["status"], &job["error"]["code"]), (&json!("failed"), &json!("not_active")), "{job}");
     assert_eq!(tenant.get("/api/automations/runs").await.expect(200)["items"], json!([]));
 }
+
+#[tokio::test]
+async fn whoever_gets_many_leads_at_once_hears_of_it_once_and_each_lead_tells_it() {
+    let tenant = Tenant::new().await;
+    many(&tenant, 4).await;
+    let (colleague, id) = tenant.bound("staff", "all").await;
+    let job = bulk(&tenant, json!({"op": "assignOwner", "filter": {}, "params": {"ownerId": id}})).await;
+    assert_eq!(counts(&job), [0, 4, 0, 0], "{job}");
+    let notices = colleague.get("/api/notifications").await.expect(200)["items"].clone();
+    let told: Vec<(&Value, usize)> = notices
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|notice| (&notice["kind"], notice["data"]["leadIds"].as_array().unwrap().len()))
+        .collect();
+    assert_eq!(told, [(&json!("lead.assigned"), 4)], "{notices}");
+    let owner = &tenant.registration["user"]["id"];
+    let file = format!("email,owner\nn0@example.com,{}\n", owner.as_str().unwrap());
+    assert_eq!(counts(&import(&tenant, "", "text/csv", file).await), [0, 1, 0, 0]);
+    let lead = tenant.get("/api/leads?search=n0@example.com").await.expect(200)["items"][0].clone();
+    let history =
+        tenant.get(&format!("{}/activities", super::path(&lead))).await.expect(200)["items"].clone();
+    let told: Vec<(&Value, &Value, &Value, &Value)> = history
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|activity| activity["kind"] == "assignment")
+        .map(|one| {
+            (&one["data"]["previousOwnerId"], &one["data"]["ownerId"], &one["actorKind"], &one["actorId"])
+        })
+        .collect();
+    let user = json!("user");
+    assert_eq!(told, [(&id, owner, &user, owner), (&Value::Null, &id, &user, owner)], "{history}");
+}

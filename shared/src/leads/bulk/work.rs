@@ -157,7 +157,7 @@ async fn change_all(
     now: DateTime<Utc>,
     (ids, mut found): (&[Uuid], HashMap<Uuid, Lead>),
     change: &LeadChange,
-    author: Author<'_>,
+    author: Author,
     errors: &mut Vec<RowError>,
 ) -> DbResult<usize> {
     let currency = tx.settings().currency.clone();
