@@ -296,3 +296,24 @@ async fn whoever_gets_many_leads_at_once_hears_of_it_once_and_each_lead_tells_it
     let user = json!("user");
     assert_eq!(told, [(&id, owner, &user, owner), (&Value::Null, &id, &user, owner)], "{history}");
 }
+
+#[tokio::test]
+async fn a_search_leaves_nobody_out_however_many_it_finds() {
+    let tenant = Tenant::new().await;
+    many(&tenant, 10_100).await;
+    let lose = json!({"op": "setStatus", "filter": {"search": "example", "status": "new"}, "params": {"status": "lost"}});
+    let job = bulk(&tenant, lose).await;
+    assert_eq!((&job["total"], counts(&job)), (&json!(5_050), [0, 5_050, 0, 0]), "{job}");
+    let whole = tenant.request(reqwest::Method::POST, "/api/leads/export?search=example");
+    let job = done(&tenant, &tenant.send(whole).await.expect(202)).await;
+    assert_eq!((&job["status"], &job["result"]["rows"]), (&json!("completed"), &json!(10_100)), "{job}");
+    // A chunk ends where the search has come to, though other filters left nobody in it.
+    let newest = tenant.get("/api/leads?sort=-createdAt&limit=1").await.expect(200)["items"][0].clone();
+    tenant.post(&format!("{}/tags", super::path(&newest)), json!({"tags": ["end"]})).await.expect(200);
+    let path = "/api/leads/export?format=ndjson&search=example&tag=end&limit=10";
+    let first = tenant.get(path).await;
+    assert_eq!(first.text, "");
+    let rest = tenant.get(&format!("{path}&cursor={}", first.header("x-next-cursor"))).await;
+    assert!(rest.text.contains(newest["id"].as_str().unwrap()), "{}", rest.text);
+    assert_eq!(rest.header("x-next-cursor"), "");
+}

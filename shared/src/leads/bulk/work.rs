@@ -14,7 +14,7 @@ use crate::{
     leads::{
         Definitions, Lead, LeadChange, LeadFilter, MAX_TAGS, consents,
         drafts::{self, Author, Draft},
-        list::push_filter,
+        search::Narrowed,
     },
     segments,
 };
@@ -24,13 +24,20 @@ use crate::{
 /// # Errors
 /// When the database refuses.
 pub async fn begin(tx: &mut TenantTx, job: Uuid, filter: &LeadFilter, actor: &JobActor) -> DbResult<i64> {
-    let tenant = tx.tenant();
-    let mut insert = QueryBuilder::new("insert into job_leads (tenant_id, job_id, seq, lead_id) select ");
-    insert.push_bind(tenant).push(", ").push_bind(job);
-    insert.push(", row_number() over (order by l.created_at, l.id), l.id from leads l");
-    push_filter(&mut insert, tenant, filter, actor.owners.as_deref());
-    let chosen = insert.build().execute(tx.conn()).await?;
-    Ok(i64::try_from(chosen.rows_affected()).unwrap_or(i64::MAX))
+    let (tenant, mut total, mut after) = (tx.tenant(), 0, None);
+    loop {
+        let narrowed = Narrowed::behind(tx, filter, after, 0).await?;
+        let mut insert = QueryBuilder::new("insert into job_leads (tenant_id, job_id, seq, lead_id) select ");
+        insert.push_bind(tenant).push(", ").push_bind(job).push(", ").push_bind(total);
+        insert.push(" + row_number() over (order by l.created_at, l.id), l.id from leads l");
+        narrowed.push(&mut insert, tenant, actor.owners.as_deref());
+        let chosen = insert.build().execute(tx.conn()).await?;
+        total += i64::try_from(chosen.rows_affected()).unwrap_or(i64::MAX);
+        after = narrowed.rest;
+        if after.is_none() {
+            return Ok(total);
+        }
+    }
 }
 
 /// What a portion came to.
