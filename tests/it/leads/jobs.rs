@@ -110,7 +110,7 @@ async fn a_job_is_listed_followed_and_ended_by_those_who_may_see_it() {
     tenant.post(&format!("{path}/start"), json!({})).await.expect_problem(409, "not_awaiting_parts");
     tenant.get("/api/jobs?status=late").await.expect_invalid("?status", "unknown_value");
 
-    tenant.get("/api/leads/export").await.expect(200);
+    tenant.get("/api/leads/export").await.expect_status(200);
     let log = tenant.get("/api/audit?action=job.created,leads.exported").await.expect(200);
     let noted: Vec<(&Value, &Value)> =
         log["items"].as_array().unwrap().iter().map(|entry| (&entry["action"], &entry["objectId"])).collect();
