@@ -8,7 +8,9 @@ use shared::{
     export::Format,
     http::{FromQuery, Params, Problem},
     jobs::{self, Advance, Held, JobKind, JobTrouble, Part, Progress},
-    leads::{self, BulkOp, BulkRequest, Definitions, ExportRequest, FileError, Importer, LeadFilter, Step},
+    leads::{
+        self, BulkOp, BulkRequest, Definitions, ExportRequest, FileError, Importer, LeadFilter, Portion, Step,
+    },
 };
 
 /// Rows of an import that are applied together.
@@ -42,6 +44,9 @@ struct Place {
     done: i32,
     kept: i32,
     told: i64,
+    /// How many were chosen; the last of them may have been erased since.
+    #[serde(default)]
+    total: i32,
 }
 
 /// How far an export has come.
@@ -151,23 +156,32 @@ async fn bulk(
             }
             let total = leads::begin(tx, held.id, &filter, &held.actor).await?;
             jobs::set_total(tx, held, total).await?;
-            return advance(tx, held, write(&Place::default())?, Progress::default()).await;
+            let place = Place { total: i32::try_from(total).unwrap_or(i32::MAX), ..Place::default() };
+            return advance(tx, held, write(&place)?, Progress::default()).await;
         }
         kept.insert(Box::new(op))
     };
     let mut place: Place = read(held)?;
     let most = i32::try_from(most).unwrap_or(i32::MAX);
     let asked = held.actor.clone();
-    let done = if give_up {
+    let portion = if give_up {
         leads::give_up(tx, held.id, place.done).await?
     } else {
         leads::portion(tx, now, (held.id, &asked), op, (place.done, most)).await?
     };
-    let Some((done, errors)) = done else {
-        let result = json!({"errorsOmitted": place.told - i64::from(place.kept)});
-        return finish(tx, held, result).await;
+    let (last, done, errors) = match portion {
+        Portion::Done(last, done, errors) => (last, done, errors),
+        Portion::Refused(trouble) => return fail(tx, held, &trouble.code, trouble.detail).await,
+        Portion::End if place.done < place.total => {
+            let skipped = place.total - place.done;
+            (place.total, Progress { skipped, ..Progress::default() }, Vec::new())
+        }
+        Portion::End => {
+            let result = json!({"errorsOmitted": place.told - i64::from(place.kept)});
+            return finish(tx, held, result).await;
+        }
     };
-    place.done = place.done.saturating_add(most);
+    place.done = last;
     place.told += i64::try_from(errors.len()).unwrap_or_default();
     place.kept = jobs::note(tx, held.id, place.kept, &errors).await?;
     advance(tx, held, write(&place)?, done).await

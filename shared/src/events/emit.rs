@@ -1,5 +1,7 @@
 //! The one statement that tells events and writes down everything that follows from them.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
@@ -82,7 +84,15 @@ pub async fn emit_newcomers(tx: &mut TenantTx, events: &[NewEvent]) -> DbResult<
     let (mut filtered, unowned) = tell(tx, events).await?;
     let mut assigned = Vec::new();
     if !unowned.is_empty() {
-        let (leads, news) = assignment::welcome(tx, clock::now(), unowned).await?;
+        let (leads, mut news) = assignment::welcome(tx, clock::now(), unowned).await?;
+        // Whoever was to come in silence gets a colleague in silence.
+        let silent: HashSet<Uuid> =
+            events.iter().filter(|event| event.source == SILENT).filter_map(|event| event.lead_id).collect();
+        for event in &mut news {
+            if event.lead_id.is_some_and(|lead| silent.contains(&lead)) {
+                event.source = SILENT;
+            }
+        }
         // Telling that a lead has a colleague makes no new one.
         filtered.extend(tell(tx, &news).await?.0);
         assigned = leads;

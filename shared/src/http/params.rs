@@ -120,6 +120,11 @@ impl Params {
                     }
                 }
             }
+            // In a query string a parameter without a value is none. Here somebody left a list empty, and means nobody rather than everybody.
+            let says_nothing = words.iter().all(|text| text.split(',').all(|word| word.trim().is_empty()));
+            if says_nothing && given.len() == words.len() {
+                params.refuse(name, "required", "Give a value, or leave the filter out.");
+            }
             params.values.insert(name.clone(), words);
         }
         params

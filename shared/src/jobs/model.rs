@@ -76,7 +76,7 @@ pub enum JobKind {
 
 impl JobKind {
     const ALL: [Self; 3] = [Self::Import, Self::Export, Self::Bulk];
-    const WORDS: [&'static str; 3] = ["import", "export", "bulk"];
+    pub(super) const WORDS: [&'static str; 3] = ["import", "export", "bulk"];
 
     /// The word in JSON and SQL.
     #[must_use]
@@ -117,8 +117,8 @@ impl JobActor {
 
     /// (kind, id) for activities.
     #[must_use]
-    pub fn named(&self) -> (&str, Option<Uuid>) {
-        (&self.kind, Some(self.id))
+    pub fn named(&self) -> (&'static str, Option<Uuid>) {
+        (if self.kind == "apiKey" { "apiKey" } else { "user" }, Some(self.id))
     }
 
     /// Who owns what is made without an owner.

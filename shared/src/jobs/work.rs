@@ -46,7 +46,7 @@ pub enum Claim {
     Held(Box<Held>),
     /// It was cancelled, or was begun too often, and has ended.
     Ended,
-    /// It is not due, done, or held by another worker.
+    /// It is not due, done, held by another worker, or of a kind that this one does not know.
     Refused,
 }
 
@@ -84,7 +84,8 @@ impl Held {
     }
 }
 
-/// Takes hold of a due job for `LEASE_SECONDS` and counts the attempt. Commit before the work begins.
+/// Takes hold of a due job for `LEASE_SECONDS` and counts the attempt. Commit before the work begins. A job of a kind that this worker does not
+/// know waits untouched for one that does: while a release rolls out, older workers meet jobs of newer ones.
 ///
 /// # Errors
 /// When the database refuses.
@@ -99,20 +100,22 @@ pub async fn claim(tx: &mut TenantTx, id: Uuid) -> DbResult<Claim> {
                   error_detail = case when cancel_requested_at is null and attempts >= $4
                                       then coalesce(error_detail, 'The job was begun five times and got no further.') end
             where tenant_id = $1 and id = $2 and status in ('queued', 'running') and next_attempt_at <= now() + interval '1 second'
-              and (lease_until is null or lease_until < now())
+              and (lease_until is null or lease_until < now()) and kind = any ($5)
            returning kind, status, params -> 'request' as "request!", params -> 'actor' as "actor!", cursor, lease_epoch, attempts, created_at"#,
         tx.tenant(),
         id,
         LEASE_SECONDS,
         ATTEMPTS,
+        &JobKind::WORDS as &[&str],
     )
     .fetch_optional(tx.conn())
     .await?;
     let Some(row) = row else { return Ok(Claim::Refused) };
-    let (Some(kind), "running") = (JobKind::parse(&row.kind), row.status.as_str()) else {
+    if row.status != "running" {
         parts::forget_inputs(tx, id).await?;
         return Ok(Claim::Ended);
-    };
+    }
+    let Some(kind) = JobKind::parse(&row.kind) else { return Ok(Claim::Refused) };
     Ok(Claim::Held(Box::new(Held {
         id,
         kind,

@@ -28,6 +28,8 @@ use crate::{
 
 /// How far the clock of a caller may be ahead.
 const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
+/// So many are taken with a lead at once.
+pub(super) const MOST_AT_ONCE: usize = 20;
 
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident: $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)?) => {
@@ -122,23 +124,33 @@ pub struct NewConsent {
 
 impl NewConsent {
     pub(super) fn check_at(&self, pointer: &str, errors: &mut FieldErrors) {
-        if self.channel.is_none() && self.purpose != ConsentPurpose::Health {
-            errors.add(format!("{pointer}/channel"), "required", "Say by which channel.");
+        for (member, code, detail) in self.faults() {
+            errors.add(format!("{pointer}/{member}"), code, detail);
         }
-        if self.channel.is_some() && self.purpose == ConsentPurpose::Health {
-            errors.add(format!("{pointer}/channel"), "not_allowed", "Consent to health data has no channel.");
-        }
-        if self.effective_at.is_some_and(|at| !time::is_tellable(at)) {
-            errors.add(
-                format!("{pointer}/effectiveAt"),
-                "out_of_range",
-                "A year from 0001 to 9999 is expected.",
-            );
-        }
+    }
+
+    /// What is wrong with it: member, code, sentence.
+    pub(super) fn faults(&self) -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+        let health = self.purpose == ConsentPurpose::Health;
+        let lacks =
+            (self.channel.is_none() && !health).then_some(("channel", "required", "Say by which channel."));
+        let exceeds = (self.channel.is_some() && health).then_some((
+            "channel",
+            "not_allowed",
+            "Consent to health data has no channel.",
+        ));
         // The latest entry holds: one of tomorrow would hold today, and no word of today could take it back.
-        if self.effective_at.is_some_and(|at| at > clock::now() + CLOCK_SKEW) {
-            errors.add(format!("{pointer}/effectiveAt"), "in_future", "What was said, was said already.");
-        }
+        let early = self.effective_at.is_some_and(|at| at > clock::now() + CLOCK_SKEW).then_some((
+            "effectiveAt",
+            "in_future",
+            "What was said, was said already.",
+        ));
+        let untold = self.effective_at.is_some_and(|at| !time::is_tellable(at)).then_some((
+            "effectiveAt",
+            "out_of_range",
+            "A year from 0001 to 9999 is expected.",
+        ));
+        [lacks, exceeds, early, untold].into_iter().flatten()
     }
 }
 

@@ -14,7 +14,8 @@ use uuid::Uuid;
 use super::{
     Definitions, Lead, LeadFilter,
     custom_fields::{cell, list_cell},
-    list::{COLUMNS, push_filter},
+    list::COLUMNS,
+    search::Narrowed,
 };
 use crate::{
     auth::Owners,
@@ -158,7 +159,10 @@ pub async fn read_chunk(
                                    order by c.purpose, c.channel, c.effective_at desc, c.id desc) c), '[]') as consents
            from leads l"
     ));
-    push_filter(&mut select, tx.tenant(), filter, own_records_of);
+    let place = after.as_ref().map(|cursor| (cursor.after.at, cursor.after.id));
+    let enough = usize::try_from(rows).unwrap_or_default() + 1;
+    let narrowed = Narrowed::behind(tx, filter, place, enough).await?;
+    narrowed.push(&mut select, tx.tenant(), own_records_of);
     if let Some(cursor) = &after {
         select.push(" and (l.created_at, l.id) > (").push_bind(cursor.after.at);
         select.push(", ").push_bind(cursor.after.id).push(")");
@@ -176,6 +180,10 @@ pub async fn read_chunk(
         last = Some(Position { at: exported.lead.created_at, id: exported.lead.id });
     }
     drop(found);
+    if let Some((at, id)) = narrowed.rest.filter(|_| !more) {
+        // The search goes on behind the candidates that it has seen, whichever of them the other filters left.
+        (more, last) = (true, Some(Position { at, id }));
+    }
     let carried = serde_json::to_string(&keys).unwrap_or_default();
     Ok(file.end(last.filter(|_| more).map(|position| position.cursor_with(&carried))))
 }

@@ -31,7 +31,7 @@ pub use activities::{
 };
 pub use batch::{BatchResult, insert_all};
 pub use bin::{archive, find_archived, restore, rival_of};
-pub use bulk::{BulkOp, BulkRequest, BulkWord, begin, check as check_bulk, give_up, portion};
+pub use bulk::{BulkOp, BulkRequest, BulkWord, Portion, begin, check as check_bulk, give_up, portion};
 pub use consents::{
     Consent, ConsentFilter, ConsentPurpose, ConsentState, NewConsent, insert_consent, insert_consents,
     list_consents,

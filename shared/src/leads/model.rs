@@ -144,7 +144,7 @@ impl Check for NewLead {
         if self.currency.is_some() && self.value.is_none() {
             errors.add("/value", "required", "A currency needs a value.");
         }
-        if self.consents.len() > 20 {
+        if self.consents.len() > super::consents::MOST_AT_ONCE {
             errors.add("/consents", "too_many_values", "At most 20 consents are taken at once.");
         }
         for (index, consent) in self.consents.iter().enumerate() {

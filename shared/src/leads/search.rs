@@ -2,9 +2,12 @@
 //!
 //! `search_leads_page` yields the next candidates behind the cursor and stops early, so that a page costs the same whether ten
 //! or a million people match. Other filters may drop candidates; then more are asked for, [`MOST`] at most. In other orders,
-//! and for totals, `search_leads` collects the newest [`MOST`] matches.
+//! and for totals, `search_leads` collects the newest [`MOST`] matches. Exports and bulk changes, which may leave nobody out, walk from
+//! candidates to candidates to the end ([`Narrowed`]).
 
+use chrono::{DateTime, Utc};
 use sqlx::{FromRow, QueryBuilder};
+use uuid::Uuid;
 
 use super::{
     Lead, LeadFilter,
@@ -24,6 +27,60 @@ struct Found {
     #[sqlx(flatten)]
     lead: Lead,
     candidates: i64,
+}
+
+/// Where a walk has come to: creation and id of a lead.
+pub(super) type Place = (DateTime<Utc>, Uuid);
+
+/// A filter whose search has been done for a stretch of the walk, oldest first.
+pub(super) struct Narrowed {
+    filter: LeadFilter,
+    found: Option<Vec<Uuid>>,
+    /// Behind which there may be more; none when this stretch reaches the end.
+    pub(super) rest: Option<Place>,
+}
+
+impl Narrowed {
+    /// Narrows a filter to the stretch behind a place. Without a search it is all the rest. With one it has `enough` candidates at least, unless
+    /// there are fewer; other filters may drop any of them.
+    pub(super) async fn behind(
+        tx: &mut TenantTx,
+        filter: &LeadFilter,
+        after: Option<Place>,
+        enough: usize,
+    ) -> DbResult<Self> {
+        let Some(text) = &filter.search else {
+            return Ok(Self { filter: filter.clone(), found: None, rest: None });
+        };
+        let (mut found, mut rest) = (Vec::new(), after);
+        loop {
+            let mut walk = QueryBuilder::new("select f.id, f.created_at from search_leads_page(");
+            walk.push_bind(text.clone()).push(", ").push_bind(filter.search_fields.word()).push(", false, ");
+            walk.push_bind(rest.map(|(at, _)| at)).push(", ").push_bind(rest.map(|(_, id)| id)).push(", ");
+            walk.push_bind(i32::try_from(MOST).unwrap_or(i32::MAX)).push(") f order by f.created_at, f.id");
+            let rows: Vec<(Uuid, DateTime<Utc>)> = walk.build_query_as().fetch_all(tx.conn()).await?;
+            let is_end = i64::try_from(rows.len()).unwrap_or(MOST) < MOST;
+            rest = rows.last().map(|(id, at)| (*at, *id)).filter(|_| !is_end);
+            found.extend(rows.into_iter().map(|(id, _)| id));
+            if rest.is_none() || found.len() >= enough {
+                let filter = LeadFilter { search: None, ..filter.clone() };
+                return Ok(Self { filter, found: Some(found), rest });
+            }
+        }
+    }
+
+    /// Says so in a statement, as [`push_filter`] does.
+    pub(super) fn push(
+        &self,
+        query: &mut QueryBuilder<'_, sqlx::Postgres>,
+        tenant: Uuid,
+        own_records_of: Owners<'_>,
+    ) {
+        push_filter(query, tenant, &self.filter, own_records_of);
+        if let Some(found) = &self.found {
+            query.push(" and l.id = any (").push_bind(found.clone()).push(")");
+        }
+    }
 }
 
 /// Whether [`find_page`] can serve the list.

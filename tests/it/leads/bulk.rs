@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     imports::{counts, done, import},
-    jobs::bound_to_own,
+    jobs::{bound_to_own, under_way},
 };
 use crate::support::{Client, Tenant, eventually};
 
@@ -172,6 +172,10 @@ async fn what_cannot_be_done_is_refused_before_it_begins() {
         (json!({"op": "delete", "filter": {"stats": "new"}}), "/filter/stats", "unknown_parameter"),
         (json!({"op": "delete", "filter": {"status": {"eq": "new"}}}), "/filter/status", "wrong_type"),
         (json!({"op": "delete", "filter": {"from": "yesterday"}}), "/filter/from", "invalid_time"),
+        // Somebody who chose nobody does not mean everybody.
+        (json!({"op": "delete", "filter": {"ownerId": []}}), "/filter/ownerId", "required"),
+        (json!({"op": "delete", "filter": {"status": ""}}), "/filter/status", "required"),
+        (json!({"op": "delete", "filter": {"tag": [" ", ","]}}), "/filter/tag", "required"),
         (json!({"op": "delete", "filter": {"deleted": true}}), "/filter/deleted", "not_allowed"),
         (json!({"op": "delete", "filter": {"segmentId": nobody}}), "/filter/segmentId", "unknown_segment"),
         (json!({"op": "delete", "filter": {}, "params": {"tags": ["a"]}}), "/params/tags", "unknown_field"),
@@ -226,4 +230,87 @@ async fn whoever_sees_only_own_records_changes_only_those() {
     let job = bulk(&own, json!({"op": "addTags", "filter": {}, "params": {"tags": ["mine"]}})).await;
     assert_eq!((&job["total"], counts(&job)), (&json!(1), [0, 1, 0, 0]), "{job}");
     assert_eq!(tenant.get(&super::path(&foreign)).await.expect(200)["tags"], json!([]));
+}
+
+#[tokio::test]
+async fn those_who_were_erased_meanwhile_hide_nobody_behind_them() {
+    let tenant = Tenant::new().await;
+    let leads = [tenant.lead(json!({})).await, tenant.lead(json!({})).await, tenant.lead(json!({})).await];
+    let tags = json!({"op": "addTags", "filter": {}, "params": {"tags": ["found"]}});
+    let job =
+        under_way(&tenant, "bulk", &tags, &[(1, &leads[0]), (1_500, &leads[1]), (4_000, &leads[2])], 5_000);
+    let job = done(&tenant, &job).await;
+    assert_eq!((&job["status"], counts(&job)), (&json!("completed"), [0, 3, 4_997, 0]), "{job}");
+    assert_eq!(total(&tenant, "tag=found").await, 3);
+}
+
+#[tokio::test]
+async fn an_automation_begins_with_nobody_who_is_gone_and_not_once_it_is_paused() {
+    let tenant = Tenant::new().await;
+    let (gone, here) = (tenant.lead(json!({})).await, tenant.lead(json!({})).await);
+    tenant.delete(&super::path(&gone)).await.expect_status(204);
+    let steps = json!([{"id": "tag", "type": "addTags", "tags": ["enrolled"]}]);
+    let automation = json!({"name": "A", "trigger": {"type": "manual"}, "steps": steps});
+    let automation = tenant.post("/api/automations", automation).await.expect(201)["id"].clone();
+    let path = format!("/api/automations/{}", automation.as_str().unwrap());
+    tenant.post(&format!("{path}/publish"), json!({})).await.expect(200);
+    let enrol = json!({"op": "enrol", "filter": {}, "params": {"automationId": automation}});
+    let job = done(&tenant, &under_way(&tenant, "bulk", &enrol, &[(1, &gone)], 1)).await;
+    assert_eq!((&job["status"], counts(&job)), (&json!("completed"), [0, 0, 1, 0]), "{job}");
+    tenant.post(&format!("{path}/pause"), json!({})).await.expect(200);
+    let job = done(&tenant, &under_way(&tenant, "bulk", &enrol, &[(1, &here)], 1)).await;
+    assert_eq!((&job["status"], &job["error"]["code"]), (&json!("failed"), &json!("not_active")), "{job}");
+    assert_eq!(tenant.get("/api/automations/runs").await.expect(200)["items"], json!([]));
+}
+
+#[tokio::test]
+async fn whoever_gets_many_leads_at_once_hears_of_it_once_and_each_lead_tells_it() {
+    let tenant = Tenant::new().await;
+    many(&tenant, 4).await;
+    let (colleague, id) = tenant.bound("staff", "all").await;
+    let job = bulk(&tenant, json!({"op": "assignOwner", "filter": {}, "params": {"ownerId": id}})).await;
+    assert_eq!(counts(&job), [0, 4, 0, 0], "{job}");
+    let notices = colleague.get("/api/notifications").await.expect(200)["items"].clone();
+    let told: Vec<(&Value, usize)> = notices
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|notice| (&notice["kind"], notice["data"]["leadIds"].as_array().unwrap().len()))
+        .collect();
+    assert_eq!(told, [(&json!("lead.assigned"), 4)], "{notices}");
+    let owner = &tenant.registration["user"]["id"];
+    let file = format!("email,owner\nn0@example.com,{}\n", owner.as_str().unwrap());
+    assert_eq!(counts(&import(&tenant, "", "text/csv", file).await), [0, 1, 0, 0]);
+    let lead = tenant.get("/api/leads?search=n0@example.com").await.expect(200)["items"][0].clone();
+    let history =
+        tenant.get(&format!("{}/activities", super::path(&lead))).await.expect(200)["items"].clone();
+    let told: Vec<(&Value, &Value, &Value)> = history
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|activity| activity["kind"] == "assignment")
+        .map(|one| (&one["data"]["previousOwnerId"], &one["data"]["ownerId"], &one["actorId"]))
+        .collect();
+    assert_eq!(told, [(&id, owner, owner), (&Value::Null, &id, owner)], "{history}");
+}
+
+#[tokio::test]
+async fn a_search_leaves_nobody_out_however_many_it_finds() {
+    let tenant = Tenant::new().await;
+    many(&tenant, 10_100).await;
+    let lose = json!({"op": "setStatus", "filter": {"search": "example", "status": "new"}, "params": {"status": "lost"}});
+    let job = bulk(&tenant, lose).await;
+    assert_eq!((&job["total"], counts(&job)), (&json!(5_050), [0, 5_050, 0, 0]), "{job}");
+    let whole = tenant.request(reqwest::Method::POST, "/api/leads/export?search=example");
+    let job = done(&tenant, &tenant.send(whole).await.expect(202)).await;
+    assert_eq!((&job["status"], &job["result"]["rows"]), (&json!("completed"), &json!(10_100)), "{job}");
+    // A chunk ends where the search has come to, though other filters left nobody in it.
+    let newest = tenant.get("/api/leads?sort=-createdAt&limit=1").await.expect(200)["items"][0].clone();
+    tenant.post(&format!("{}/tags", super::path(&newest)), json!({"tags": ["end"]})).await.expect(200);
+    let path = "/api/leads/export?format=ndjson&search=example&tag=end&limit=10";
+    let first = tenant.get(path).await;
+    assert_eq!(first.text, "");
+    let rest = tenant.get(&format!("{path}&cursor={}", first.header("x-next-cursor"))).await;
+    assert!(rest.text.contains(newest["id"].as_str().unwrap()), "{}", rest.text);
+    assert_eq!(rest.header("x-next-cursor"), "");
 }

@@ -272,6 +272,73 @@ async fn automations_begin_with_an_import_unless_it_is_to_be_silent() {
 }
 
 #[tokio::test]
+async fn whoever_comes_in_silence_gets_a_colleague_in_silence() {
+    let tenant = Tenant::new().await;
+    let owner = tenant.registration["user"]["id"].clone();
+    let policy = json!({"name": "Turns", "forNewLeads": true, "members": [{"userId": owner}]});
+    tenant.post("/api/assignment-policies", policy).await.expect(201);
+    let steps = json!([{"id": "tag", "type": "addTags", "tags": ["heard"]}]);
+    let automation = json!({"name": "Hears", "trigger": {"type": "lead.updated"}, "steps": steps});
+    let automation = tenant.post("/api/automations", automation).await.expect(201);
+    let path = format!("/api/automations/{}/publish", automation["id"].as_str().unwrap());
+    tenant.post(&path, json!({})).await.expect(200);
+    import(&tenant, "?automations=false", "text/csv", "email\nsilent@example.com\n").await;
+    import(&tenant, "", "text/csv", "email\nloud@example.com\n").await;
+    eventually("the loud one", async || (total(&tenant, "&tag=heard").await > 0).then_some(())).await;
+    let runs = tenant.get("/api/automations/runs").await.expect(200);
+    assert_eq!(runs["items"].as_array().unwrap().len(), 1, "{runs}");
+    assert_eq!(total(&tenant, &format!("&ownerId={}", owner.as_str().unwrap())).await, 2);
+}
+
+#[tokio::test]
+async fn a_consent_in_a_file_is_held_to_the_rules_of_every_other() {
+    let tenant = Tenant::new().await;
+    let granted = |more: Value| {
+        let mut consent = json!({"channel": "email", "purpose": "marketing", "state": "granted"});
+        consent.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        consent
+    };
+    let lines = [
+        json!([granted(json!({"effectiveAt": "2024-05-06T07:08:09Z"}))]),
+        json!([granted(json!({"effectiveAt": "2999-01-01T00:00:00Z"}))]),
+        json!([granted(json!({"channel": null}))]),
+        json!([granted(json!({"purpose": "health"}))]),
+        json!(vec![granted(json!({})); 21]),
+    ];
+    let file: String = lines
+        .iter()
+        .enumerate()
+        .map(|(n, consents)| {
+            format!("{}\n", json!({"email": format!("c{n}@example.com"), "consents": consents}))
+        })
+        .collect();
+    let job = import(&tenant, "", "application/x-ndjson", file).await;
+    assert_eq!(counts(&job), [1, 0, 0, 4], "{job}");
+    let codes: Vec<(i64, String)> =
+        errors(&tenant, &job).await.into_iter().map(|(line, _, code)| (line, code)).collect();
+    let expected = [(2, "in_future"), (3, "required"), (4, "not_allowed"), (5, "too_many_values")];
+    assert_eq!(codes, expected.map(|(line, code)| (line, code.to_owned())));
+}
+
+#[tokio::test]
+async fn a_visit_of_which_a_file_tells_late_is_not_the_latest() {
+    let tenant = Tenant::new().await;
+    let told = |at: &str, source: &str| {
+        json!({"email": "seen@example.com", "lastTouch": {"at": at, "source": source}}).to_string()
+    };
+    for (line, expected, source) in [
+        (told("2026-03-01T09:00:00Z", "fair"), [1, 0, 0, 0], "fair"),
+        (told("2026-03-01T09:59:00+01:00", "older"), [0, 0, 1, 0], "fair"),
+        (told("2026-03-02", "newer"), [0, 1, 0, 0], "newer"),
+    ] {
+        let job = import(&tenant, "", "application/x-ndjson", line).await;
+        assert_eq!(counts(&job), expected, "{job}");
+        let lead = tenant.get("/api/leads").await.expect(200)["items"][0].clone();
+        assert_eq!(lead["lastTouch"]["source"], source, "{lead}");
+    }
+}
+
+#[tokio::test]
 async fn custom_fields_are_checked_by_their_definitions() {
     let tenant = Tenant::new().await;
     for field in [

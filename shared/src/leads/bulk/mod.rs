@@ -9,4 +9,4 @@ mod op;
 mod work;
 
 pub use op::{BulkOp, BulkRequest, BulkWord, check};
-pub use work::{begin, give_up, portion};
+pub use work::{Portion, begin, give_up, portion};

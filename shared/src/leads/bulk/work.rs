@@ -10,11 +10,11 @@ use super::BulkOp;
 use crate::{
     automations::{self, Execute},
     db::{DbResult, TenantTx},
-    jobs::{JobActor, Progress, RowError},
+    jobs::{JobActor, JobTrouble, Progress, RowError},
     leads::{
         Definitions, Lead, LeadChange, LeadFilter, MAX_TAGS, consents,
         drafts::{self, Author, Draft},
-        list::push_filter,
+        search::Narrowed,
     },
     segments,
 };
@@ -24,16 +24,35 @@ use crate::{
 /// # Errors
 /// When the database refuses.
 pub async fn begin(tx: &mut TenantTx, job: Uuid, filter: &LeadFilter, actor: &JobActor) -> DbResult<i64> {
-    let tenant = tx.tenant();
-    let mut insert = QueryBuilder::new("insert into job_leads (tenant_id, job_id, seq, lead_id) select ");
-    insert.push_bind(tenant).push(", ").push_bind(job);
-    insert.push(", row_number() over (order by l.created_at, l.id), l.id from leads l");
-    push_filter(&mut insert, tenant, filter, actor.owners.as_deref());
-    let chosen = insert.build().execute(tx.conn()).await?;
-    Ok(i64::try_from(chosen.rows_affected()).unwrap_or(i64::MAX))
+    let (tenant, mut total, mut after) = (tx.tenant(), 0, None);
+    loop {
+        let narrowed = Narrowed::behind(tx, filter, after, 0).await?;
+        let mut insert = QueryBuilder::new("insert into job_leads (tenant_id, job_id, seq, lead_id) select ");
+        insert.push_bind(tenant).push(", ").push_bind(job).push(", ").push_bind(total);
+        insert.push(" + row_number() over (order by l.created_at, l.id), l.id from leads l");
+        narrowed.push(&mut insert, tenant, actor.owners.as_deref());
+        let chosen = insert.build().execute(tx.conn()).await?;
+        total += i64::try_from(chosen.rows_affected()).unwrap_or(i64::MAX);
+        after = narrowed.rest;
+        if after.is_none() {
+            return Ok(total);
+        }
+    }
 }
 
-/// Does it to those whose numbers are in `(after, after + count]`, and says what that came to; `None` when there is nobody left.
+/// What a portion came to.
+#[derive(Debug)]
+pub enum Portion {
+    /// It was done, as far as to the lead with this number.
+    Done(i32, Progress, Vec<RowError>),
+    /// What is to be done can be done no more.
+    Refused(JobTrouble),
+    /// There is nobody left.
+    End,
+}
+
+/// Does it to the next `count` behind the number `after`, and says what that came to. Numbers have gaps where somebody was erased; whoever stood there is
+/// skipped.
 ///
 /// # Errors
 /// When the database refuses.
@@ -43,19 +62,10 @@ pub async fn portion(
     (job, actor): (Uuid, &JobActor),
     op: &BulkOp,
     (after, count): (i32, i32),
-) -> DbResult<Option<(Progress, Vec<RowError>)>> {
-    let ids = sqlx::query_scalar!(
-        "select lead_id from job_leads where tenant_id = $1 and job_id = $2 and seq > $3 and seq <= $4 order by seq",
-        tx.tenant(),
-        job,
-        after,
-        after.saturating_add(count),
-    )
-    .fetch_all(tx.conn())
-    .await?;
-    if ids.is_empty() {
-        return Ok(None);
-    }
+) -> DbResult<Portion> {
+    let chosen = next(tx, job, after, count).await?;
+    let Some((last, _)) = chosen.last().copied() else { return Ok(Portion::End) };
+    let ids: Vec<Uuid> = chosen.into_iter().map(|(_, lead)| lead).collect();
     // Who was in the bin or changed hands meanwhile is left alone.
     let mut found = drafts::load(tx, &ids, matches!(op, BulkOp::Restore)).await?;
     found.retain(|_, lead| actor.sees(lead.owner_id));
@@ -75,42 +85,70 @@ pub async fn portion(
         }
         BulkOp::Join(segment) => segments::add_members(tx, now, *segment, &mine).await?,
         BulkOp::Leave(segment) => segments::remove_members(tx, now, *segment, &mine).await?,
-        BulkOp::Enrol(automation) => {
-            let request = Execute { lead_ids: mine, ..Execute::default() };
-            automations::execute(tx, *automation, &request, actor.owners.as_deref()).await?.run_ids.len()
-        }
+        BulkOp::Enrol(automation) => match enrol(tx, *automation, mine, actor).await? {
+            Some(begun) => begun,
+            None => return Ok(Portion::Refused(not_active())),
+        },
     };
     let failed = errors.len();
     let done = Progress {
         created: 0,
         updated: number(updated),
-        skipped: number(ids.len() - updated - failed),
+        skipped: last - after - number(updated + failed),
         failed: number(failed),
     };
-    Ok(Some((done, errors)))
+    Ok(Portion::Done(last, done, errors))
+}
+
+/// Those behind a number, with their own.
+async fn next(tx: &mut TenantTx, job: Uuid, after: i32, count: i32) -> DbResult<Vec<(i32, Uuid)>> {
+    let rows = sqlx::query!(
+        "select seq, lead_id from job_leads where tenant_id = $1 and job_id = $2 and seq > $3 order by seq limit $4",
+        tx.tenant(),
+        job,
+        after,
+        i64::from(count),
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.seq, row.lead_id)).collect())
+}
+
+/// Begins a run with each whom the rule of re-entry lets in, and says how many; none once the automation has been paused or is gone.
+async fn enrol(
+    tx: &mut TenantTx,
+    automation: Uuid,
+    lead_ids: Vec<Uuid>,
+    actor: &JobActor,
+) -> DbResult<Option<usize>> {
+    if automations::find(tx, automation).await?.is_none_or(|found| found.status != "active") {
+        return Ok(None);
+    }
+    // Named nobody, it would begin a run that is about nobody.
+    if lead_ids.is_empty() {
+        return Ok(Some(0));
+    }
+    let request = Execute { lead_ids, ..Execute::default() };
+    let executed = automations::execute(tx, automation, &request, actor.owners.as_deref()).await?;
+    Ok(Some(executed.run_ids.len()))
+}
+
+fn not_active() -> JobTrouble {
+    JobTrouble {
+        code: "not_active".to_owned(),
+        detail: "The automation was paused or deleted before everybody was in it.".to_owned(),
+    }
 }
 
 /// Refuses the next lead instead: whatever was tried with it did not work.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn give_up(
-    tx: &mut TenantTx,
-    job: Uuid,
-    after: i32,
-) -> DbResult<Option<(Progress, Vec<RowError>)>> {
-    let lead = sqlx::query_scalar!(
-        "select lead_id from job_leads where tenant_id = $1 and job_id = $2 and seq = $3",
-        tx.tenant(),
-        job,
-        after.saturating_add(1),
-    )
-    .fetch_optional(tx.conn())
-    .await?;
-    Ok(lead.map(|lead| {
-        let error = refused(lead, "not_applied", "The database refused to change this lead.");
-        (Progress { failed: 1, ..Progress::default() }, vec![error])
-    }))
+pub async fn give_up(tx: &mut TenantTx, job: Uuid, after: i32) -> DbResult<Portion> {
+    let Some((last, lead)) = next(tx, job, after, 1).await?.first().copied() else { return Ok(Portion::End) };
+    let error = refused(lead, "not_applied", "The database refused to change this lead.");
+    let done = Progress { failed: 1, skipped: last - after - 1, ..Progress::default() };
+    Ok(Portion::Done(last, done, vec![error]))
 }
 
 fn number(count: usize) -> i32 {
@@ -126,7 +164,7 @@ async fn change_all(
     now: DateTime<Utc>,
     (ids, mut found): (&[Uuid], HashMap<Uuid, Lead>),
     change: &LeadChange,
-    author: Author<'_>,
+    author: Author,
     errors: &mut Vec<RowError>,
 ) -> DbResult<usize> {
     let currency = tx.settings().currency.clone();

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::Draft;
 use crate::{
+    assignment::{self, Assigned},
     db::{DbError, DbResult, TenantTx},
     events::{EventKind, NewEvent, emit},
     http::Problem,
@@ -42,9 +43,9 @@ pub(in crate::leads) async fn load(
 
 /// Who writes, and how it is told.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::leads) struct Author<'a> {
+pub(in crate::leads) struct Author {
     /// (kind, id) for activities.
-    pub(in crate::leads) actor: (&'a str, Option<Uuid>),
+    pub(in crate::leads) actor: (&'static str, Option<Uuid>),
     /// Who says so, in events.
     pub(in crate::leads) source: &'static str,
 }
@@ -54,7 +55,7 @@ pub(in crate::leads) async fn write(
     tx: &mut TenantTx,
     now: DateTime<Utc>,
     drafts: &[&Draft],
-    author: Author<'_>,
+    author: Author,
 ) -> DbResult<()> {
     let made: Vec<&Draft> = drafts.iter().copied().filter(|draft| draft.is_new).collect();
     let changed: Vec<&Draft> =
@@ -68,9 +69,19 @@ pub(in crate::leads) async fn write(
     }
     add_identities(tx, drafts).await?;
     if !changed.is_empty() {
+        let mut assigned = Vec::new();
         for updated in update(tx, now, &changed, author.actor).await? {
+            assigned.extend(updated.former_owner().map(|previous| Assigned {
+                lead_id: updated.lead.id,
+                owner: updated.lead.owner_id,
+                previous,
+                policy_id: None,
+                absent: Vec::new(),
+                actor: author.actor,
+            }));
             events.extend(updated.events(now).map_err(|problem| defect(&problem))?);
         }
+        assignment::note(tx, now, &assigned).await?;
     }
     add_consents(tx, now, drafts, author.actor).await?;
     tell(tx, events, author.source).await

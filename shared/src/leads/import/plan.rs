@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
@@ -10,6 +11,7 @@ use super::{
     record::{Business, Record},
 };
 use crate::{
+    conditions,
     jobs::{JobActor, Progress, RowError},
     leads::{ConsentPurpose, ConsentState, MAX_TAGS, NewConsent, drafts::Draft},
     messages::Channel,
@@ -199,7 +201,11 @@ impl Plan<'_> {
             .last_touch
             .as_ref()
             .or_else(|| record.first_touch.as_ref().filter(|_| draft.lead.last_touch.is_none()));
-        if let Some(touch) = latest {
+        // A visit that is heard of late is not the latest.
+        let at = |touch: &Value| touch.get("at").and_then(conditions::instant);
+        let known = draft.lead.last_touch.as_ref().and_then(at);
+        let is_late = |touch: &&Value| at(touch).zip(known).is_some_and(|(at, known)| at < known);
+        if let Some(touch) = latest.filter(|touch| !is_late(touch)) {
             draft.set(|lead| &mut lead.last_touch, Some(touch.clone()));
         }
         self.hear(record, draft);

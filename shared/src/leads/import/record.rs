@@ -12,7 +12,8 @@ use crate::{
     db::{DbResult, TenantTx},
     jobs::RowError,
     leads::{
-        ConsentPurpose, ConsentState, Definitions, NewConsent,
+        ConsentState, Definitions, NewConsent,
+        consents::MOST_AT_ONCE,
         custom_fields::{loose, typed, words},
     },
     values::{Currency, Email, Line, Locale, Phone, Tag, Word, Zone},
@@ -309,8 +310,11 @@ fn consents(value: &Value, text: &str) -> Result<Vec<NewConsent>, Refusal> {
         other => other.clone(),
     };
     let given: Vec<NewConsent> = serde_json::from_value(read).map_err(|_| REFUSED)?;
-    if given.iter().any(|consent| consent.channel.is_some() == (consent.purpose == ConsentPurpose::Health)) {
-        return Err(("invalid_value", "A consent has a channel, unless it is one to health data."));
+    if given.len() > MOST_AT_ONCE {
+        return Err(("too_many_values", "At most 20 consents are taken at once."));
+    }
+    if let Some((_, code, detail)) = given.iter().find_map(|consent| consent.faults().next()) {
+        return Err((code, detail));
     }
     Ok(given
         .into_iter()
