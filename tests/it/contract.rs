@@ -18,17 +18,21 @@ fn the_committed_description_is_what_the_code_says() {
 
 #[test]
 fn a_name_of_a_shape_means_one_shape_in_all_functions() {
-    let mut known: BTreeMap<String, (&str, Value)> = BTreeMap::new();
+    let (mut known, mut clashes) = (BTreeMap::<String, (&str, Value)>::new(), Vec::new());
     for (function, api) in local::functions::APIS {
         let description = serde_json::to_value(api().to_openapi()).unwrap();
         for (name, shape) in description["components"]["schemas"].as_object().into_iter().flatten() {
             let (other, first) = known.entry(name.clone()).or_insert_with(|| (function, shape.clone()));
-            assert!(
-                first == shape,
-                "`{name}` is one thing in {other} and another in {function}; in the description one would hide the other. Rename one"
-            );
+            if first != shape {
+                clashes.push(format!("`{name}` is one thing in {other} and another in {function}"));
+            }
         }
     }
+    assert!(
+        clashes.is_empty(),
+        "in the description one hides the other, so rename one: {}",
+        clashes.join("; ")
+    );
 }
 
 fn root() -> std::path::PathBuf {

@@ -3,7 +3,7 @@
 use axum::Json;
 use chrono::Duration;
 use shared::{
-    analytics::{self, CtaEvent, CtaFilter, Funnel, GroupBy, Overview, Summary},
+    analytics::{self, CtaEvent, CtaFilter, CtaSummary, Funnel, GroupBy, Overview},
     auth::ReadAnalytics,
     http::{ApiResult, Cx, FromQuery, ListQuery, Page, QueryString},
 };
@@ -23,7 +23,7 @@ pub(crate) async fn list_cta_events(mut cx: Cx<ReadAnalytics>, query: QueryStrin
 #[utoipa::path(get, path = "/api/analytics/cta/summary", operation_id = "get_cta_summary", tag = "analytics",
     extensions(("x-role" = json!("viewer"))),
     params(CtaFilter, ("groupBy" = Option<Vec<String>>, Query, description = "cta, surface, variant, day; cta when left out")),
-    responses((status = 200, body = Summary)))]
+    responses((status = 200, body = CtaSummary)))]
 pub(crate) async fn get_cta_summary(mut cx: Cx<ReadAnalytics>, query: QueryString) -> ApiResult {
     let (filter, by) = query.read(cx.zone(), |params| (CtaFilter::read(params), GroupBy::read(params)))?;
     let own = cx.actor.own_records_of();

@@ -12,7 +12,9 @@ use shared::{
     app::App,
     db::{DbResult, SystemReason},
     ids::TenantId,
-    messages, sweep,
+    messages,
+    scoring::Due,
+    sweep,
     work::WorkResult,
 };
 
@@ -51,11 +53,13 @@ pub async fn tick(app: &App) -> WorkResult {
             break;
         }
     }
-    // Each has its own time, and does its work whatever became of the others. Segments may ask for scores, so these come first.
+    // Each has its own time, and does its work whatever became of the others. Segments may ask for scores, so what has just happened is scored
+    // first; the daily turn of everybody is in no hurry.
     let reopened = reopen(app).await;
-    let scored = scores::score(app).await;
+    let scored = scores::score(app, Due::Told).await;
     let asked = segments::ask(app).await;
-    reopened.and(scored).and(asked)
+    let rescored = scores::score(app, Due::Everybody).await;
+    reopened.and(scored).and(asked).and(rescored)
 }
 
 /// Opens conversations whose snooze has ended. A tenant that fails holds up nobody: it is found again in a minute.

@@ -16,34 +16,29 @@ use shared::{
 const LIMIT: i32 = 200;
 /// Portions of one business and sort in one tick.
 const PORTIONS: usize = 20;
-/// No portion of leads that something happened with begins later than this after the first.
-const TIME: Duration = Duration::from_secs(10);
-/// The same for those whose daily turn it is, which have a time of their own.
-const TIME_FOR_EVERYBODY: Duration = Duration::from_secs(6);
+/// No portion begins later than this after the first of its sort.
+const TIME: Duration = Duration::from_secs(6);
 
-/// Scores what is due, while there is time: first whom something happened with, then those whose daily turn it is.
+/// Scores those whose turn it is, while there is time.
 ///
 /// # Errors
 /// When the database cannot be reached, or when a business could not be scored; the others are all the same.
-pub(super) async fn score(app: &App) -> WorkResult {
-    let mut failure = None;
-    for (due, time) in [(Due::Told, TIME), (Due::Everybody, TIME_FOR_EVERYBODY)] {
-        let mut tx = app.db.system(SystemReason::Sweep).await?;
-        let tenants = scoring::due(&mut tx, due, LIMIT).await?;
-        tx.commit().await?;
-        failure = rounds(app, due, tenants, time).await.or(failure);
-    }
+pub(super) async fn score(app: &App, due: Due) -> WorkResult {
+    let mut tx = app.db.system(SystemReason::Sweep).await?;
+    let tenants = scoring::due(&mut tx, due, LIMIT).await?;
+    tx.commit().await?;
+    let failure = rounds(app, due, tenants).await;
     failure.map_or(Ok(()), |error| Err(WorkError::from(error)))
 }
 
 /// A portion of each business in its turn, so that one with many leads holds up nobody. Answers the last failure.
-async fn rounds(app: &App, due: Due, mut tenants: Vec<TenantId>, time: Duration) -> Option<DbError> {
+async fn rounds(app: &App, due: Due, mut tenants: Vec<TenantId>) -> Option<DbError> {
     let began = Instant::now();
     let mut failure = None;
     for _ in 0..PORTIONS {
         let mut unfinished = Vec::new();
         for tenant in tenants {
-            if began.elapsed() > time {
+            if began.elapsed() > TIME {
                 return failure;
             }
             let scored = score_some(app, due, tenant).await;

@@ -27,6 +27,6 @@ pub use export::read_chunk;
 pub use filter::CtaFilter;
 pub use funnel::{Funnel, FunnelStep, read_funnel, read_journey};
 pub use list::list_events;
-pub use overview::{CtaCounts, LeadCounts, MessageCounts, Overview, Revenue, RunCounts, read_overview};
+pub use overview::{CtaCounts, LeadCounts, MessageCounts, MoneyTaken, Overview, RunCounts, read_overview};
 pub use record::{Recorded, record};
-pub use summary::{GroupBy, Summary, SummaryItem, read_summary};
+pub use summary::{CtaSummary, CtaSummaryItem, GroupBy, read_summary};

@@ -58,7 +58,7 @@ pub struct CtaCounts {
 /// Money of one currency, in its minor units.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Revenue {
+pub struct MoneyTaken {
     /// ISO 4217.
     pub currency: String,
     /// Payments that succeeded.
@@ -84,7 +84,7 @@ pub struct Overview {
     /// Automation runs.
     pub runs: RunCounts,
     /// Money, by currency.
-    pub revenue: Vec<Revenue>,
+    pub revenue: Vec<MoneyTaken>,
     /// Calls to action.
     pub cta: CtaCounts,
 }
@@ -144,9 +144,9 @@ async fn revenue(
     from: DateTime<Utc>,
     to: DateTime<Utc>,
     own_records_of: Owners<'_>,
-) -> DbResult<Vec<Revenue>> {
+) -> DbResult<Vec<MoneyTaken>> {
     let rows = sqlx::query_as!(
-        Revenue,
+        MoneyTaken,
         r#"select currency::text as "currency!", received as "received!", refunded as "refunded!", received - refunded as "net!"
              from (select currency, coalesce(sum(amount) filter (where kind = 'payment'), 0)::bigint as received,
                           coalesce(sum(amount) filter (where kind = 'refund'), 0)::bigint as refunded

@@ -43,7 +43,7 @@ impl GroupBy {
 /// One group.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct SummaryItem {
+pub struct CtaSummaryItem {
     /// The button or form, when grouped by it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cta: Option<String>,
@@ -75,13 +75,13 @@ pub struct SummaryItem {
 /// Groups of events. Crawlers are left out.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Summary {
+pub struct CtaSummary {
     /// Start of the range.
     pub from: Option<DateTime<Utc>>,
     /// End of the range, which is not in it.
     pub to: Option<DateTime<Utc>>,
     /// The groups: by day, then the most seen first.
-    pub items: Vec<SummaryItem>,
+    pub items: Vec<CtaSummaryItem>,
     /// Always null: a summary is one page.
     pub next_cursor: Option<String>,
 }
@@ -107,7 +107,7 @@ pub async fn read_summary(
     filter: CtaFilter,
     by: GroupBy,
     own_records_of: Owners<'_>,
-) -> Result<Summary, Problem> {
+) -> Result<CtaSummary, Problem> {
     let filter = filter.of_people();
     let (from, to) = (filter.from, filter.to);
     let days = if by.day { days(tx, &filter, own_records_of).await? } else { Vec::new() };
@@ -121,14 +121,14 @@ pub async fn read_summary(
     }
     let day = |slot: i32| days.get(usize::try_from(slot).ok()?.checked_sub(1)?).map(|(day, _)| *day);
     let items = rows.into_iter().map(|row| row.item(day)).collect();
-    Ok(Summary { from, to, items, next_cursor: None })
+    Ok(CtaSummary { from, to, items, next_cursor: None })
 }
 
 impl Row {
-    fn item(self, day: impl Fn(i32) -> Option<NaiveDate>) -> SummaryItem {
+    fn item(self, day: impl Fn(i32) -> Option<NaiveDate>) -> CtaSummaryItem {
         let hits = if self.clicks > 0 { self.clicks } else { self.submits };
         let interval = wilson(hits, self.views);
-        SummaryItem {
+        CtaSummaryItem {
             cta: self.cta,
             surface: self.surface,
             variant: self.variant,

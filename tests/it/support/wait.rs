@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// Asks until there is something, for twenty seconds at most.
+/// Asks until there is something, for a minute at most.
 pub async fn eventually<T, F>(what: &str, mut ask: F) -> T
 where
     F: AsyncFnMut() -> Option<T>,
@@ -12,7 +12,7 @@ where
         if let Some(found) = ask().await {
             return found;
         }
-        assert!(started.elapsed() < Duration::from_secs(20), "{what} did not happen");
+        assert!(started.elapsed() < Duration::from_mins(1), "{what} did not happen");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
