@@ -20,7 +20,13 @@ async fn a_lead_leaves_a_segment_by_the_passing_of_time_and_is_told_once() {
     let segment = json!({"name": "Eager", "conditions": visits("gte", 2, &json!(0.00005))});
     let segment = tenant.post("/api/segments", segment).await.expect(201);
     assert_eq!(segment["memberCount"], 0);
-    tenant.post(&activities, json!({"kind": "visit"})).await.expect(201);
+    // Who comes and goes between two turns is not told, so the visits go on until a turn has come by.
+    eventually("the entering", async || {
+        tenant.post(&activities, json!({"kind": "visit"})).await.expect(201);
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        told(&tenant, "segment.entered").await.pop()
+    })
+    .await;
     eventually("the leaving", async || told(&tenant, "segment.exited").await.pop()).await;
     // Further turns tell nothing more.
     tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
