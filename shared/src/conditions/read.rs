@@ -16,7 +16,7 @@ use crate::{
 /// that.
 ///
 /// # Errors
-/// 422 as [`read_for_leads`], 403 for what the caller may not read.
+/// 422 for each part that is no condition or asks what leads do not have, 403 for what the caller may not read.
 pub async fn read_asked<P: Permission>(
     cx: &mut Cx<P>,
     value: &Value,
