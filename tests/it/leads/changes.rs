@@ -199,3 +199,32 @@ async fn a_further_identity_is_promoted_and_proved() {
     let future = json!({"channel": "email", "purpose": "marketing", "state": "granted", "effectiveAt": "2199-01-01T00:00:00Z"});
     tenant.post(&format!("{path}/consents"), future).await.expect_invalid("/effectiveAt", "in_future");
 }
+
+#[tokio::test]
+async fn a_time_that_cannot_be_told_is_refused_where_it_stands() {
+    let tenant = Tenant::new().await;
+    let lead = tenant.lead(json!({})).await;
+    tenant.get("/api/leads?from=-4713-01-01").await.expect_invalid("?from", "invalid_time");
+    let note = json!({"kind": "note", "body": "x", "occurredAt": "-4713-01-01T00:00:00Z"});
+    let note = tenant.post(&format!("{}/activities", path(&lead)), note).await;
+    note.expect_invalid("/occurredAt", "out_of_range");
+    let said = json!({"channel": "email", "purpose": "marketing", "state": "granted", "effectiveAt": "0000-01-01T00:00:00Z"});
+    let said = tenant.post(&format!("{}/consents", path(&lead)), said).await;
+    said.expect_invalid("/effectiveAt", "out_of_range");
+}
+
+#[tokio::test]
+async fn money_is_for_nobody_who_is_gone_and_a_colleague_is_not_told_of_leads_they_do_not_see() {
+    let tenant = Tenant::new().await;
+    let email = unique_email("unseen");
+    let lead = tenant.lead(json!({"email": email})).await;
+    let own = super::jobs::bound_to_own(&tenant).await;
+    let known = own.post("/api/leads", json!({"email": email})).await.expect_problem(409, "lead_exists");
+    assert!(known["existingId"].is_null(), "{known}");
+    let known = tenant.post("/api/leads", json!({"email": email})).await.expect_problem(409, "lead_exists");
+    assert_eq!(known["existingId"], lead["id"]);
+
+    tenant.delete(&path(&lead)).await.expect_status(204);
+    let payment = json!({"leadId": lead["id"], "amount": 100, "currency": "EUR", "tender": "cash"});
+    tenant.post("/api/finance/payments", payment).await.expect_invalid("/leadId", "unknown_lead");
+}
