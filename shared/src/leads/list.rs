@@ -215,6 +215,15 @@ pub(super) async fn total<'q>(
     Ok(Some(count().build_query_scalar().fetch_one(tx.conn()).await?))
 }
 
+/// Whom a search through names may find. It would tell a name that is an address letter by letter.
+pub(crate) const READABLE_NAME: &str = "not holds_address(concat_ws(' ', l.first_name, l.last_name))";
+
+pub(super) fn push_searched_names(query: &mut QueryBuilder<'_, Postgres>, fields: SearchFields) {
+    if fields == SearchFields::Names {
+        query.push(format!(" and {READABLE_NAME}"));
+    }
+}
+
 pub(super) fn push_filter(
     query: &mut QueryBuilder<'_, Postgres>,
     tenant: Uuid,
@@ -244,6 +253,7 @@ pub(super) fn push_filter(
         // The definer function finds ids by index; under row-level security a direct ILIKE would scan the tenant.
         query.push(" and l.id = any (array(select search_leads(").push_bind(text.clone());
         query.push(", 10000, ").push_bind(filter.search_fields.word()).push(")))");
+        push_searched_names(query, filter.search_fields);
     }
     for probe in &filter.resolved.probes {
         probe.push(query, tenant);
@@ -257,7 +267,8 @@ pub(super) fn push_filter(
     }
     for condition in &filter.resolved.conditions {
         query.push(" and ");
-        push_condition(query, condition, Scope::all(tenant, filter.resolved.now));
+        let scope = Scope::all(tenant, filter.resolved.now).through(filter.search_fields);
+        push_condition(query, condition, scope);
     }
     if let Some(owner) = own_records_of {
         query.push(" and l.owner_id = any (").push_bind(owner.to_vec()).push(")");
