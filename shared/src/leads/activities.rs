@@ -19,7 +19,6 @@ use crate::{
         SortKind,
     },
     ids::new_id,
-    mask::{self, Masked},
     private::Private,
     time,
     values::{Line, Prose, Word},
@@ -55,18 +54,6 @@ pub struct Activity {
     /// Version of the row, which is its `ETag`.
     #[serde(skip)]
     pub version: i64,
-}
-
-impl Masked for Activity {
-    fn masked(self) -> Self {
-        let data = shown_data(&self.kind, self.data);
-        Self { title: self.title.masked(), body: self.body.masked(), data, ..self }
-    }
-}
-
-/// What an activity of a kind adds, with hints of the addresses only. The answers of a form are looked at more closely.
-pub(super) fn shown_data(kind: &str, data: Private<Value>) -> Private<Value> {
-    if kind == "form" { data.map(mask::answers) } else { data.masked() }
 }
 
 /// An activity that is about to be recorded.

@@ -11,6 +11,7 @@ mod duplicates;
 mod export;
 mod find;
 mod hidden;
+mod hints;
 mod identities;
 mod import;
 mod insert;

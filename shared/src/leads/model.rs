@@ -10,7 +10,6 @@ use uuid::Uuid;
 use super::NewConsent;
 use crate::{
     http::{Check, FieldErrors, Problem},
-    mask::{self, Masked},
     private::Private,
     values::{Currency, Email, Line, Phone, Tag, Word},
 };
@@ -85,24 +84,6 @@ pub struct Lead {
     /// Version of the row, which is its `ETag`.
     #[serde(skip)]
     pub version: i64,
-}
-
-/// People are also named by their addresses, and give them on the pages that they came from.
-impl Masked for Lead {
-    fn masked(self) -> Self {
-        Self {
-            email: self.email.map(mask::address),
-            phone: self.phone.map(mask::address),
-            first_name: self.first_name.masked(),
-            last_name: self.last_name.masked(),
-            name: self.name.masked(),
-            won_reason: self.won_reason.masked(),
-            lost_reason: self.lost_reason.masked(),
-            first_touch: self.first_touch.map(mask::pages),
-            last_touch: self.last_touch.map(mask::pages),
-            ..self
-        }
-    }
 }
 
 /// A lead that is about to be made.

@@ -12,14 +12,13 @@ use sqlx::{FromRow, Postgres, QueryBuilder};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::{activities::shown_data, list::total};
+use super::list::total;
 use crate::{
     db::{
         DbResult, TenantTx,
         keyset::{push_any, push_page, push_range},
     },
     http::{FromQuery, Keyset, KeysetValue, ListQuery, Page, PageRequest, Params, SortField, SortKind},
-    mask::{self, Masked},
     private::Private,
 };
 
@@ -52,21 +51,6 @@ pub struct TimelineItem {
     /// What the kind adds: the activity's data; `{total, balance, currency}` of the invoice; `{value, unit}` of the measurement …
     #[schema(value_type = Object)]
     pub data: Private<Value>,
-}
-
-impl Masked for TimelineItem {
-    fn masked(self) -> Self {
-        match self.item_type.as_str() {
-            "activity" => {
-                let data = shown_data(&self.kind, self.data);
-                Self { title: self.title.masked(), body: self.body.masked(), data, ..self }
-            }
-            "message" => Self { title: self.title.masked(), body: self.body.masked(), ..self },
-            "cta" => Self { data: self.data.map(mask::pages), ..self },
-            // The title of a document is its number.
-            _ => Self { body: self.body.masked(), ..self },
-        }
-    }
 }
 
 /// What a timeline can be narrowed by.

@@ -176,6 +176,7 @@ impl World {
     async fn run_an_automation(&mut self) {
         let steps = json!([
             {"id": "note", "type": "createActivity", "kind": "note", "title": "For {{ lead.email }}"},
+            {"id": "tag", "type": "addTags", "tags": [self.email]},
             {"id": "tell", "type": "notify", "role": "viewer", "title": "{{ lead.email }}",
              "body": format!("{{{{ lead.phone }}}} {}", self.email)},
             {"id": "call", "type": "webhook", "url": format!("https://nowhere.invalid/?mail={}", self.email)},
@@ -192,7 +193,7 @@ impl World {
         let run = format!("/api/automations/runs/{}", self.id("run"));
         eventually("what was told", async || {
             let run = self.tenant().get(&run).await.expect(200);
-            (run["steps"].as_array().unwrap().len() >= 3).then_some(())
+            (run["steps"].as_array().unwrap().len() >= 4).then_some(())
         })
         .await;
     }
