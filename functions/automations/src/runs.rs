@@ -16,6 +16,7 @@ pub(crate) async fn list_runs(mut cx: Cx<ReadAutomations>, query: QueryString) -
     let query: ListQuery<RunFilter> = query.list(cx.zone())?;
     let own = cx.actor.own_records_of();
     let page = automations::list_runs(&mut cx.tx, &query, own).await?;
+    let page = cx.actor.shown(page);
     cx.commit(Json(page)).await
 }
 
@@ -33,6 +34,7 @@ pub(crate) async fn list_runs_of_automation(
     query.filter.automation_id = vec![id];
     let own = cx.actor.own_records_of();
     let page = automations::list_runs(&mut cx.tx, &query, own).await?;
+    let page = cx.actor.shown(page);
     cx.commit(Json(page)).await
 }
 
@@ -50,6 +52,7 @@ pub(crate) async fn get_stats(mut cx: Cx<ReadAutomations>, PathId(id): PathId) -
     extensions(("x-role" = json!("viewer"))), params(("id" = Uuid, Path)), responses((status = 200, body = Run)))]
 pub(crate) async fn get_run(mut cx: Cx<ReadAutomations>, PathId(id): PathId) -> ApiResult {
     let run = find(&mut cx, id).await?;
+    let run = cx.actor.shown(run);
     cx.commit(Hashed(run)).await
 }
 

@@ -27,10 +27,8 @@ use uuid::Uuid;
 pub(crate) async fn list_invoices(mut cx: Cx<ReadFinance>, query: QueryString) -> ApiResult {
     let mut query: ListQuery<InvoiceFilter> = query.list(cx.zone())?;
     query.filter.search_fields = cx.actor.searches();
-    let mut page = list(&mut cx.tx, &query, cx.actor.own_records_of()).await?;
-    if !cx.actor.sees_contacts() {
-        page = page.map(Invoice::masked);
-    }
+    let page = list(&mut cx.tx, &query, cx.actor.own_records_of()).await?;
+    let page = cx.actor.shown(page);
     cx.commit(Json(page)).await
 }
 
@@ -52,7 +50,7 @@ pub(crate) async fn create_invoice(mut cx: Cx<WriteFinance>, Valid(new): Valid<N
 pub(crate) async fn get_invoice(mut cx: Cx<ReadFinance>, PathId(id): PathId) -> ApiResult {
     require_visible(&mut cx, id).await?;
     let invoice = find_invoice(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
-    let invoice = if cx.actor.sees_contacts() { invoice } else { invoice.masked() };
+    let invoice = cx.actor.shown(invoice);
     cx.commit(shown(invoice)).await
 }
 

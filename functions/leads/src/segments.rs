@@ -10,7 +10,7 @@ use shared::{
         Actor, ApiResult, Check, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem,
         QueryString, Valid, Versioned,
     },
-    leads::{Hidden, Lead},
+    leads::Hidden,
     segments::{self, NewSegment, Preview, Segment, SegmentFilter, SegmentPatch},
 };
 use utoipa::ToSchema;
@@ -113,11 +113,10 @@ pub(crate) async fn preview_segment(mut cx: Cx<ReadLeads>, Valid(asked): Valid<P
     let condition = read_asked(&mut cx, &asked.conditions, "/conditions").await?;
     Hidden::from(&mut cx.tx, &cx.actor).await?.check_condition(&condition, "/conditions")?;
     let (now, own_records_of) = (cx.now(), cx.actor.own_records_of());
-    let mut preview = segments::preview(&mut cx.tx, now, condition, own_records_of).await?;
+    let fields = cx.actor.searches();
+    let mut preview = segments::preview(&mut cx.tx, now, condition, fields, own_records_of).await?;
     custom_fields::mask(&mut cx, &mut preview.sample).await?;
-    if !cx.actor.sees_contacts() {
-        preview.sample = preview.sample.into_iter().map(Lead::masked).collect();
-    }
+    let preview = cx.actor.shown(preview);
     cx.commit(Json(preview)).await
 }
 

@@ -39,6 +39,9 @@ pub trait Permission: Send + Sync + 'static {
     const PROOF: Proof = Proof::Any;
     /// The least record scope of a user. What sums up or shows the whole business cannot be narrowed to some of its records.
     const RECORDS: RecordScope = RecordScope::Own;
+    /// Whether what it shows is about people, so that addresses are hidden from those who see hints of them. One's own profile and the
+    /// business's own settings are not.
+    const SHOWS_PEOPLE: bool = !matches!(Self::SCOPE.surface, Surface::Admin);
     /// Whether it may change things although the tenant is suspended (deleting the account, say).
     const WHEN_SUSPENDED: bool = false;
 }
@@ -86,6 +89,8 @@ permissions! {
     AdministerMessages = Admin, Messages, Write;
     /// Looking at what the sandbox would have sent, to whomever.
     ReadSandbox = Admin, Messages, Read => All;
+    /// Reading what one was told inside the product.
+    ReadNotifications = Viewer, Messages, Read, Session;
     /// Reading automations and runs.
     ReadAutomations = Viewer, Automations, Read;
     /// Starting automations by hand.

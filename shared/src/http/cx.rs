@@ -23,7 +23,7 @@ use crate::{
     clock,
     db::TenantTx,
     ids::TenantId,
-    mask::SearchFields,
+    mask::{Masked, SearchFields},
     queue::Queue,
 };
 
@@ -118,6 +118,12 @@ impl Actor {
     #[must_use]
     pub fn searches(&self) -> SearchFields {
         if self.sees_contacts() { SearchFields::All } else { SearchFields::Names }
+    }
+
+    /// What this actor is shown of something: all of it, or the same with hints of the addresses.
+    #[must_use]
+    pub fn shown<T: Masked>(&self, what: T) -> T {
+        if self.sees_contacts() { what } else { what.masked() }
     }
 
     /// Refuses whoever may not do what another surface's permission asks for.
@@ -245,7 +251,11 @@ impl<P: Permission> Cx<P> {
         now: DateTime<Utc>,
         OpenCx { mut tx, actor }: OpenCx,
     ) -> Result<Self, Refusal> {
-        Meter::of(parts)?.saw(tx.tenant_id());
+        let meter = Meter::of(parts)?;
+        meter.saw(tx.tenant_id());
+        if P::SHOWS_PEOPLE && !actor.sees_contacts() {
+            meter.hide_addresses();
+        }
         actor.authorise::<P>(now)?;
         let reads = parts.method == Method::GET || P::SCOPE.access == Access::Read;
         if tx.settings().suspended && !reads && !P::WHEN_SUSPENDED {

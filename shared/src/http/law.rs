@@ -1,7 +1,7 @@
 //! The outermost layer of every function.
 //!
 //! It gives the request an id and a meter, bounds and reads the body, catches a panic, rolls back what the handler left open,
-//! renders problems, answers conditional reads and writes one log line.
+//! renders problems, answers conditional reads, hides addresses from those who see hints of them and writes one log line.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -21,7 +21,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use lambda_http::request::RequestContext;
 
 use super::{Problem, RawBody, etag, meter::Meter};
-use crate::{app::App, limits::Class, logging};
+use crate::{app::App, limits::Class, logging, mask};
 
 /// The most bytes that a body may have.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -79,6 +79,9 @@ pub(super) async fn uphold(State(app): State<App>, mut request: Request, next: N
         && etag::not_modified(if_none_match.as_ref(), response.headers())
     {
         response = strip_body(response);
+    }
+    if meter.hides_addresses() {
+        response = hide_addresses(response, &request_id).await;
     }
     finish_headers(&mut response, &request_id);
     if let Some(reading) = meter.reading() {
@@ -159,6 +162,26 @@ fn strip_body(response: Response) -> Response {
     parts.headers.remove(header::CONTENT_TYPE);
     parts.headers.remove(header::CONTENT_LENGTH);
     Response::from_parts(parts, axum::body::Body::empty())
+}
+
+/// The same answer with hints of the addresses in it, whoever wrote them wherever. What was changed for the eyes of some is the same
+/// resource: its `ETag` stays.
+async fn hide_addresses(response: Response, request_id: &str) -> Response {
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    if !kind.is_some_and(|kind| kind.contains("json")) {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let Ok(body) = body.collect().await.map(http_body_util::Collected::to_bytes) else {
+        return render(Problem::internal(), request_id);
+    };
+    match mask::body(&body) {
+        Some(masked) => {
+            parts.headers.remove(header::CONTENT_LENGTH);
+            Response::from_parts(parts, masked.into())
+        }
+        None => Response::from_parts(parts, body.into()),
+    }
 }
 
 fn finish_headers(response: &mut Response, request_id: &str) {

@@ -33,16 +33,33 @@ pub struct Meter {
     tenant: Arc<OnceLock<TenantId>>,
     reading: Arc<OnceLock<Reading>>,
     query_read: Arc<AtomicBool>,
+    sees_hints: Arc<AtomicBool>,
 }
 
 impl Meter {
     pub(super) fn new(class: Option<Class>, address: ClientIp) -> Self {
-        Self { class, address, tenant: Arc::default(), reading: Arc::default(), query_read: Arc::default() }
+        Self {
+            class,
+            address,
+            tenant: Arc::default(),
+            reading: Arc::default(),
+            query_read: Arc::default(),
+            sees_hints: Arc::default(),
+        }
     }
 
     pub(super) fn saw(&self, tenant: TenantId) {
         // A second authentication in the same request would be for the same tenant.
         let _ = self.tenant.set(tenant);
+    }
+
+    /// Notes that the answer is for somebody who sees hints of people's addresses.
+    pub(super) fn hide_addresses(&self) {
+        self.sees_hints.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn hides_addresses(&self) -> bool {
+        self.sees_hints.load(Ordering::Relaxed)
     }
 
     /// Notes that the route reads its query string, and thereby refuses what it does not know.
