@@ -36,7 +36,8 @@ impl App {
             None => Queue::InProcess(InProcess::open().0),
         };
         let db = Db::new(config.database_url.expose(), connections)
-            .map_err(|error| ConfigProblems(vec![error.to_string()]))?;
+            .map_err(|error| ConfigProblems(vec![error.to_string()]))?
+            .patient(config.patience);
         let limits = Limits::new(&config).map_err(|error| ConfigProblems(vec![error.to_string()]))?;
         Ok(Self { db, queue, limits: Arc::new(limits), config: Arc::new(config) })
     }

@@ -13,7 +13,10 @@ use std::{collections::HashMap, fmt, net::IpAddr};
 pub use aws::{AwsConfig, fetch_secrets};
 pub use reader::Reader;
 
-use crate::{auth::TokenKeys, crypto::SecretBoxKeys, limits::Quotas, providers::Account, queue::QueueUrls};
+use crate::{
+    auth::TokenKeys, crypto::SecretBoxKeys, db::Patience, limits::Quotas, providers::Account,
+    queue::QueueUrls,
+};
 
 /// Every variable that this project reads, with one line of meaning.
 pub const VARIABLES: &[(&str, &str)] = &[
@@ -95,6 +98,8 @@ pub struct Config {
     pub app_env: AppEnv,
     /// PostgreSQL URL.
     pub database_url: crate::private::Secret,
+    /// How long its transactions may take.
+    pub patience: Patience,
     /// Base of public URLs, without a trailing slash.
     pub public_base_url: String,
     /// Browsers' allowed origins.
@@ -157,6 +162,7 @@ impl Config {
         let config = Self {
             app_env: app_env.unwrap_or(AppEnv::Production),
             database_url: read.required("DATABASE_URL", database_url).unwrap_or_default().into(),
+            patience: if needs == Needs::Api { Patience::Request } else { Patience::Work },
             public_base_url: public_base_url.clone(),
             cors_origins: read.list("CORS_ORIGINS"),
             allow_private_targets,

@@ -9,7 +9,7 @@ use std::{
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection, postgres::PgConnectOptions};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{DbError, DbResult};
+use super::{DbError, DbResult, Patience};
 
 /// A connection that has been idle for longer is asked whether it still lives before it is used.
 const PING_AFTER: Duration = Duration::from_secs(60);
@@ -20,6 +20,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Db {
     inner: Arc<Inner>,
+    patience: Patience,
 }
 
 struct Inner {
@@ -56,7 +57,14 @@ impl Db {
                 idle: Mutex::default(),
                 abandoned: Mutex::default(),
             }),
+            patience: Patience::Request,
         })
+    }
+
+    /// The same with other limits of time.
+    #[must_use]
+    pub fn patient(self, patience: Patience) -> Self {
+        Self { patience, ..self }
     }
 
     /// Opens the first connection, so that the first request finds it warm.
@@ -79,6 +87,11 @@ impl Db {
                 lock(&self.inner.idle).push(Idle { conn, since: Instant::now() });
             }
         }
+    }
+
+    /// How transactions begin.
+    pub(super) const fn beginning(&self) -> &'static str {
+        self.patience.begin()
     }
 
     /// A connection outside any transaction.
@@ -108,7 +121,8 @@ impl Db {
     }
 
     fn wrap(&self, conn: PgConnection, permit: OwnedSemaphorePermit) -> Lease {
-        Lease { held: Some(Held { conn, permit }), in_transaction: false, inner: Arc::clone(&self.inner) }
+        let inner = Arc::clone(&self.inner);
+        Lease { held: Some(Held { conn, permit }), in_transaction: false, patience: self.patience, inner }
     }
 
     fn pop_abandoned(&self) -> Option<Abandoned> {
@@ -166,6 +180,7 @@ fn pop<T>(mutex: &Mutex<Vec<T>>) -> Option<T> {
 pub(super) struct Lease {
     held: Option<Held>,
     in_transaction: bool,
+    patience: Patience,
     inner: Arc<Inner>,
 }
 
@@ -179,6 +194,11 @@ impl Lease {
     #[expect(clippy::expect_used, reason = "held is taken only by the methods that consume the lease")]
     pub(super) fn conn(&mut self) -> &mut PgConnection {
         &mut self.held.as_mut().expect("a lease holds a connection until it is consumed").conn
+    }
+
+    /// How this connection's transactions begin.
+    pub(super) const fn begin(&self) -> &'static str {
+        self.patience.begin()
     }
 
     /// Says whether a transaction is open, which decides what dropping the lease means.

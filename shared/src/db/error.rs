@@ -74,6 +74,8 @@ fn from_server(error: &PgDatabaseError) -> DbError {
     match (code.get(..2), error.constraint()) {
         (Some("23"), Some(name)) => DbError::Constraint(name.to_owned()),
         (Some("08" | "53" | "57"), _) if code != "57014" => DbError::Unavailable(format!("SQLSTATE {code}")),
+        // Ended by the server: the transaction had been silent for too long.
+        _ if code == "25P03" => DbError::Unavailable("SQLSTATE 25P03".to_owned()),
         _ if code == "25006" => DbError::Unavailable("SQLSTATE 25006: the server is read-only".to_owned()),
         _ if matches!(code, "40001" | "40P01" | "55P03" | "57014") => {
             DbError::Contention(format!("SQLSTATE {code}"))

@@ -1,6 +1,7 @@
 //! Lambda fidelity: the real binaries, fed over the Runtime API with the recorded events.
 
 mod crash;
+mod ended;
 mod jobs;
 mod lost_answer;
 mod privacy;
