@@ -158,6 +158,23 @@ end
 $$;
 call give_function('open_ended_tenant(uuid)', 'wellspring_lookup');
 
+-- As before, but a registration that is repeated when its tenant is being deleted founds another one.
+call take_function('tenant_of_visitor(text, text, text)', 'wellspring_lookup');
+create or replace function tenant_of_visitor(p_caller text, p_route text, p_key text) returns uuid
+    language plpgsql stable security definer
+    set search_path = pg_catalog, public, pg_temp
+as $$
+begin
+    return (
+        select k.tenant_id from idempotency_keys k join tenants t on t.id = k.tenant_id and t.status <> 'deleting'
+        where k.caller = p_caller and k.key = p_key and k.route = p_route and k.caller like 'visitor:%'
+          and k.created_at > now() - interval '24 hours'
+        order by k.created_at desc limit 1
+    );
+end
+$$;
+call give_function('tenant_of_visitor(text, text, text)', 'wellspring_lookup');
+
 -- Tenants that are being deleted and that no worker is at.
 grant select (lease_until) on tenants to wellspring_sweeper;
 create function sweep_ended(p_limit integer) returns setof uuid

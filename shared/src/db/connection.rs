@@ -2,7 +2,10 @@
 
 use std::{
     str::FromStr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -24,7 +27,8 @@ pub struct Db {
 }
 
 struct Inner {
-    options: PgConnectOptions,
+    options: Mutex<PgConnectOptions>,
+    refused: AtomicBool,
     slots: Arc<Semaphore>,
     idle: Mutex<Vec<Idle>>,
     abandoned: Mutex<Vec<Abandoned>>,
@@ -46,13 +50,11 @@ impl Db {
     /// # Errors
     /// When the URL is not a PostgreSQL URL.
     pub fn new(url: &str, connections: usize) -> DbResult<Self> {
-        let options = PgConnectOptions::from_str(url)
-            .map_err(|_| DbError::Defect("DATABASE_URL is not a PostgreSQL URL".to_owned()))?
-            .application_name("wellspring")
-            .disable_statement_logging();
+        let options = options(url)?;
         Ok(Self {
             inner: Arc::new(Inner {
-                options,
+                options: Mutex::new(options),
+                refused: AtomicBool::new(false),
                 slots: Arc::new(Semaphore::new(connections)),
                 idle: Mutex::default(),
                 abandoned: Mutex::default(),
@@ -129,16 +131,38 @@ impl Db {
         pop(&self.inner.abandoned)
     }
 
+    /// Connects from now on as another URL says; what is open stays.
+    pub(crate) fn take_over(&self, url: &str) {
+        if let Ok(options) = options(url) {
+            *lock(&self.inner.options) = options;
+        }
+    }
+
+    /// Whether the server has refused the login when it was last tried.
+    pub(crate) fn was_refused(&self) -> bool {
+        self.inner.refused.load(Ordering::Relaxed)
+    }
+
     async fn connect(&self) -> DbResult<PgConnection> {
+        let options = lock(&self.inner.options).clone();
         let opening = async {
-            let mut conn = self.inner.options.connect().await?;
+            let mut conn = options.connect().await.map_err(DbError::from)?;
             refuse_unsafe_role(&mut conn).await?;
             Ok(conn)
         };
-        tokio::time::timeout(CONNECT_LIMIT, opening)
+        let opened = tokio::time::timeout(CONNECT_LIMIT, opening)
             .await
-            .unwrap_or_else(|_| Err(DbError::Unavailable("connecting took too long".to_owned())))
+            .unwrap_or_else(|_| Err(DbError::Unavailable("connecting took too long".to_owned())));
+        let refused = opened.as_ref().is_err_and(DbError::is_refused_login);
+        self.inner.refused.store(refused, Ordering::Relaxed);
+        opened
     }
+}
+
+fn options(url: &str) -> DbResult<PgConnectOptions> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|_| DbError::Defect("DATABASE_URL is not a PostgreSQL URL".to_owned()))?;
+    Ok(options.application_name("wellspring").disable_statement_logging())
 }
 
 /// The second lock is worth nothing under a role that row-level security does not bind.

@@ -5,6 +5,7 @@ mod ended;
 mod jobs;
 mod lost_answer;
 mod privacy;
+mod rotation;
 mod trips;
 mod world;
 
