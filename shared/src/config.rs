@@ -7,13 +7,19 @@
 mod aws;
 mod platform_mail;
 mod reader;
+mod renewal;
 
 use std::{collections::HashMap, fmt, net::IpAddr};
 
 pub use aws::{AwsConfig, fetch_secrets};
 pub use reader::Reader;
+pub(crate) use renewal::Renewals;
+pub use renewal::SecretSource;
 
-use crate::{auth::TokenKeys, crypto::SecretBoxKeys, limits::Quotas, providers::Account, queue::QueueUrls};
+use crate::{
+    auth::TokenKeys, crypto::SecretBoxKeys, db::Patience, limits::Quotas, providers::Account,
+    queue::QueueUrls,
+};
 
 /// Every variable that this project reads, with one line of meaning.
 pub const VARIABLES: &[(&str, &str)] = &[
@@ -95,6 +101,8 @@ pub struct Config {
     pub app_env: AppEnv,
     /// PostgreSQL URL.
     pub database_url: crate::private::Secret,
+    /// How long its transactions may take.
+    pub patience: Patience,
     /// Base of public URLs, without a trailing slash.
     pub public_base_url: String,
     /// Browsers' allowed origins.
@@ -115,6 +123,8 @@ pub struct Config {
     pub sqs: Option<(AwsConfig, QueueUrls)>,
     /// Log filter.
     pub log_level: String,
+    /// Where the secret values came from, to read them again.
+    pub source: Option<SecretSource>,
 }
 
 /// Everything that is wrong with the environment.
@@ -134,11 +144,11 @@ impl Config {
     /// # Errors
     /// All problems at once.
     pub async fn load(needs: Needs) -> Result<Self, ConfigProblems> {
-        let mut values = environment();
-        if let Some(arn) = values.get("SECRETS_ARN").filter(|arn| !arn.is_empty()).cloned() {
-            values.extend(fetch_secrets(&arn, &values).await?);
+        let values = environment();
+        match values.get("SECRETS_ARN").filter(|arn| !arn.is_empty()).cloned() {
+            Some(arn) => SecretSource::load(arn, values, needs).await,
+            None => Self::from_values(values, needs),
         }
-        Self::from_values(values, needs)
     }
 
     /// Reads given values, as `local` and the tests do.
@@ -157,6 +167,7 @@ impl Config {
         let config = Self {
             app_env: app_env.unwrap_or(AppEnv::Production),
             database_url: read.required("DATABASE_URL", database_url).unwrap_or_default().into(),
+            patience: if needs == Needs::Api { Patience::Request } else { Patience::Work },
             public_base_url: public_base_url.clone(),
             cors_origins: read.list("CORS_ORIGINS"),
             allow_private_targets,
@@ -175,6 +186,7 @@ impl Config {
             },
             sqs: if needs == Needs::Migrate { None } else { aws::sqs(&mut read, is_local) },
             log_level: read.parsed("LOG_LEVEL", Some("info"), log_level).unwrap_or_default(),
+            source: None,
         };
         read.finish().map(|()| config)
     }

@@ -29,7 +29,10 @@ pub use credentials::{
 };
 pub use device::Device;
 pub(crate) use device::network;
-pub use erase::{TableCount, count_rows, erase_tenant};
+pub use erase::{
+    ErasedRows, ErasedTable, TableCount, claim_ended, count_rows, end_tenant, erase_rows, erase_tenant,
+    erased_rows, erasure_order, fits_a_request, release_ended,
+};
 pub use invites::accept_invite;
 pub use login::{Candidate, NewSession, Proof, find_logins, sign_in};
 pub use mfa::{

@@ -19,7 +19,11 @@ use uuid::Uuid;
 use super::{Meter, Problem, RawBody, idempotency::Claim};
 use crate::{
     app::App,
-    auth::{Access, Owners, Permission, RecordScope, Role, Scope, role::any_allows},
+    auth::{
+        Access, Owners, Permission, RecordScope, Role, Scope,
+        role::any_allows,
+        token::{self, Claims},
+    },
     clock,
     db::TenantTx,
     ids::TenantId,
@@ -314,12 +318,21 @@ pub(super) fn bearer(parts: &Parts) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-async fn by_token(token: &str, parts: &Parts, app: &App, now: DateTime<Utc>) -> Result<OpenCx, Problem> {
-    let keys = app.token_keys().ok_or_else(Problem::internal)?;
-    let claims = keys.verify(token.as_bytes(), now).map_err(|refusal| {
+/// A key that nobody here knows may be newer than what this process has read. Anybody can name one, so the keys are read again only once in a while.
+async fn verify(token: &str, app: &App, now: DateTime<Utc>) -> Result<Claims, Problem> {
+    let known = || app.token_keys().ok_or_else(Problem::internal);
+    let mut verified = known()?.verify(token.as_bytes(), now);
+    if verified == Err(token::Refusal::UnknownKey) && app.renew().await {
+        verified = known()?.verify(token.as_bytes(), now);
+    }
+    verified.map_err(|refusal| {
         tracing::debug!(%refusal, "access token refused");
         Problem::unauthorized()
-    })?;
+    })
+}
+
+async fn by_token(token: &str, parts: &Parts, app: &App, now: DateTime<Utc>) -> Result<OpenCx, Problem> {
+    let claims = verify(token, app, now).await?;
     let tenant = TenantId::new(claims.tenant_id);
     let (tx, grant) = Meter::of(parts)?
         .open_session(app, tenant, claims.session_id, claims.user_id)

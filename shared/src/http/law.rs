@@ -39,6 +39,7 @@ pub struct ClientIp(pub IpAddr);
 /// Upholds the law around `next`.
 pub(super) async fn uphold(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
+    app.catch_up().await;
     let request_id = request_id(request.headers());
     let method = request.method().clone();
     let route = request
