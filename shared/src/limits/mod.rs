@@ -34,7 +34,7 @@ use crate::{
     accounts::network,
     config::Config,
     crypto::{CryptoError, MacKeys},
-    db::{self, Db, DbResult, TenantTx},
+    db::{self, Db, DbResult, SystemTx, TenantTx},
 };
 
 /// The time in which an empty bucket fills up.
@@ -81,6 +81,26 @@ impl Limits {
         Toll::new(class, self.quotas.get(class), &name, whole)
     }
 
+    /// What renewing a session costs, by the SHA-256 of a token of its.
+    pub(crate) fn toll_of_refresh(&self, hash: [u8; 32]) -> Toll {
+        Toll::new(Class::Refresh, self.quotas.get(Class::Refresh), "s", Whole::Session(hash))
+    }
+
+    /// Takes it once the session is open: in Redis or, when it went away this moment, in the open transaction.
+    pub(crate) async fn take_of_session(
+        &self,
+        tx: &mut TenantTx,
+        toll: &Toll,
+        session: uuid::Uuid,
+    ) -> DbResult<Option<Reading>> {
+        if let Some(redis) = self.redis()
+            && let Some(reading) = redis.take(toll.class, &[toll.of_session(session)]).await
+        {
+            return Ok(Some(reading));
+        }
+        db::take_within(tx, toll).await
+    }
+
     /// Takes a token of a network, for calls that no credential opens.
     ///
     /// # Errors
@@ -97,6 +117,27 @@ impl Limits {
             return Ok(reading);
         }
         db.take_token(class, &bucket).await
+    }
+
+    /// Takes what a login's work costs beyond that of one hash, which the call itself has paid, from a bucket of the network's as
+    /// large as that of its calls: a call that compares a password with many hashes counts for as many.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn take_work(&self, tx: &mut SystemTx, address: IpAddr, work: i32) -> DbResult<Reading> {
+        let class = Class::Door;
+        let bucket = Bucket {
+            key: format!("{}:w:{}", class.word(), self.network(&[], address)),
+            // So many tokens of a bucket are one of a bucket that is so much smaller.
+            quota: (self.quotas.get(class).caller / work.max(1)).max(1),
+            span: WINDOW,
+        };
+        if let Some(redis) = self.redis()
+            && let Some(reading) = redis.take(class, std::slice::from_ref(&bucket)).await
+        {
+            return Ok(reading);
+        }
+        db::take_outside(tx, class, &bucket).await
     }
 
     /// Takes the tokens once the tenant is open: in Redis or, when it went away this moment, in the open transaction.
