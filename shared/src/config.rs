@@ -14,7 +14,8 @@ pub use aws::{AwsConfig, fetch_secrets};
 pub use reader::Reader;
 
 use crate::{
-    auth::TokenKeys, crypto::SecretBoxKeys, http::FrontEnds, limits::Quotas, providers::Account, queue::QueueUrls,
+    auth::TokenKeys, crypto::SecretBoxKeys, http::FrontEnds, limits::Quotas, providers::Account,
+    queue::QueueUrls,
 };
 
 /// Every variable that this project reads, with one line of meaning.

@@ -167,8 +167,7 @@ pub(crate) async fn knock_with_code(
     tenant: TenantId,
     user: Uuid,
 ) -> ApiResult<(Guard, Hold)> {
-    let guard =
-        Guard::of_codes(app.secret_box(), user, visitor.address).map_err(|_| Problem::internal())?;
+    let guard = Guard::of_codes(app.secret_box(), user, visitor.address).map_err(|_| Problem::internal())?;
     let mut tx = app.db.system(SystemReason::Throttle).await?;
     let at_home = accounts::knows_network(&mut tx, &guard, tenant, user).await?;
     let guard = guard.at_home(at_home);

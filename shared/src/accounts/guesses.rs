@@ -164,7 +164,9 @@ impl Guard {
     pub fn compared_with(mut self, users: impl IntoIterator<Item = (Uuid, bool)>) -> Self {
         self.accounts = users
             .into_iter()
-            .map(|(user, known)| (user, target(&self.macs, &format!("user:{user}"), self.from.expose()), known))
+            .map(|(user, known)| {
+                (user, target(&self.macs, &format!("user:{user}"), self.from.expose()), known)
+            })
             .collect();
         self.accounts.sort_unstable_by_key(|(user, ..)| *user);
         self.known = self.accounts.iter().any(|(.., known)| *known);
@@ -208,12 +210,7 @@ fn target(macs: &MacKeys, subject: &str, from: &str) -> Target {
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn knows_network(
-    tx: &mut SystemTx,
-    guard: &Guard,
-    tenant: TenantId,
-    user: Uuid,
-) -> DbResult<bool> {
+pub async fn knows_network(tx: &mut SystemTx, guard: &Guard, tenant: TenantId, user: Uuid) -> DbResult<bool> {
     db::knows_network(tx, tenant, user, guard.networks()).await
 }
 

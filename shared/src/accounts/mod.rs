@@ -31,8 +31,8 @@ pub use credentials::{
 pub use device::Device;
 pub(crate) use device::network;
 pub use erase::{TableCount, count_rows, erase_tenant};
-pub(crate) use guesses::{Counted, NETWORK_LIMIT, PAIR_LIMIT, RATION, Target, WINDOW};
 pub use guesses::{Admission, Guard, Pass, admit, forgive, give_back, knows_network};
+pub(crate) use guesses::{Counted, NETWORK_LIMIT, PAIR_LIMIT, RATION, Target, WINDOW};
 pub use invites::accept_invite;
 pub use login::{Candidate, NewSession, Proof, find_candidates, find_logins, sign_in};
 pub use mfa::{

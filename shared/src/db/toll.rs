@@ -77,24 +77,26 @@ pub(crate) async fn take_outside(tx: &mut SystemTx, class: Class, bucket: &Bucke
 /// When the database refuses.
 pub(crate) async fn take_guess(tx: &mut SystemTx, guard: &Guard) -> DbResult<Counted> {
     let (pairs, rations, knowns) = columns(guard);
-    let row = sqlx::query("select * from take_guess($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)")
-        .bind(&guard.network[..])
-        .bind(&guard.asked.account[..])
-        .bind(&guard.asked.pair[..])
-        .bind(guard.asked.ration())
-        .bind(guard.whole.as_ref().map(|whole| &whole.pair[..]))
-        .bind(guard.whole.as_ref().map(Target::ration))
-        .bind(guard.known)
-        .bind(pairs)
-        .bind(rations)
-        .bind(knowns)
-        .bind(PAIR_LIMIT)
-        .bind(NETWORK_LIMIT)
-        .bind(seconds(accounts::WINDOW))
-        .bind(RATION.0)
-        .bind(seconds(RATION.1))
-        .fetch_one(tx.conn())
-        .await?;
+    let row = sqlx::query(
+        "select * from take_guess($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+    )
+    .bind(&guard.network[..])
+    .bind(&guard.asked.account[..])
+    .bind(&guard.asked.pair[..])
+    .bind(guard.asked.ration())
+    .bind(guard.whole.as_ref().map(|whole| &whole.pair[..]))
+    .bind(guard.whole.as_ref().map(Target::ration))
+    .bind(guard.known)
+    .bind(pairs)
+    .bind(rations)
+    .bind(knowns)
+    .bind(PAIR_LIMIT)
+    .bind(NETWORK_LIMIT)
+    .bind(seconds(accounts::WINDOW))
+    .bind(RATION.0)
+    .bind(seconds(RATION.1))
+    .fetch_one(tx.conn())
+    .await?;
     Ok(Counted {
         wait: row.try_get("wait")?,
         failures: row.try_get::<Option<i32>, _>("failures")?.unwrap_or_default(),

@@ -64,3 +64,16 @@ impl FrontEnds {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_can_be_guessed_is_refused() {
+        assert!(FrontEnds::parse("too short").is_err());
+        assert!(FrontEnds::parse(&format!("{},short", "long enough".repeat(3))).is_err());
+        assert_eq!(FrontEnds::parse(" , ").unwrap().0.len(), 0);
+        assert_eq!(FrontEnds::parse(&format!("{0}, {0}2", "long enough".repeat(3))).unwrap().0.len(), 2);
+    }
+}

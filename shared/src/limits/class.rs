@@ -125,10 +125,8 @@ mod tests {
             for (method, operation) in operations.as_object().unwrap() {
                 let method: Method = method.to_uppercase().parse().unwrap();
                 let class = Class::of(&method, route, route);
-                let for_visitors = matches!(
-                    class,
-                    None | Some(Class::Door | Class::Refresh | Class::Form | Class::Webhook)
-                );
+                let for_visitors =
+                    matches!(class, None | Some(Class::Door | Class::Refresh | Class::Form | Class::Webhook));
                 // A session's own view is answered with or without a token; it is counted like every reading.
                 let is_public = operation["x-role"] == "public" && route != "/api/auth/session";
                 assert_eq!(for_visitors, is_public, "{method} {route} is of class {class:?}");

@@ -134,7 +134,9 @@ impl Redis {
         let counter = |kind: &str, key: &[u8; 32]| self.door_key(&format!("{kind}:{}", hex::encode(key)));
         let targets = std::iter::once(&guard.asked).chain(&guard.whole);
         let targets = targets.chain(guard.accounts.iter().map(|(_, target, _)| target));
-        script.key(counter("login_network", &guard.network)).key(counter("login_account", &guard.asked.account));
+        script
+            .key(counter("login_network", &guard.network))
+            .key(counter("login_account", &guard.asked.account));
         for target in targets {
             script.key(counter("login_pair", &target.pair)).key(self.door_key(&target.ration()));
         }

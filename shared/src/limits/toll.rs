@@ -35,13 +35,6 @@ pub(crate) struct Bucket {
     pub(crate) span: Duration,
 }
 
-impl Bucket {
-    /// In what time one token comes back.
-    pub(crate) fn seconds_a_token(&self) -> f64 {
-        self.span.as_secs_f64() / f64::from(self.quota.max(1))
-    }
-}
-
 impl Toll {
     pub(super) fn new(class: Class, quota: Quota, caller: &str, whole: Whole) -> Self {
         Self { class, quota, caller: format!("{}:{caller}", class.word()), whole }
@@ -61,7 +54,9 @@ impl Toll {
         let whole = match &self.whole {
             Whole::Session(hash) => {
                 let session = format!("'{}:' || session_of_refresh('\\x{}')", self.caller, hex::encode(hash));
-                return format!("select true as of_caller, * from take_token({session}, {caller}, {seconds})");
+                return format!(
+                    "select true as of_caller, * from take_token({session}, {caller}, {seconds})"
+                );
             }
             Whole::Tenant(tenant) => format!("'{class}:t:{tenant}'"),
             Whole::OfKey(hash) => format!("'{class}:t:' || tenant_of_key('\\x{}')", hex::encode(hash)),

@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 use super::{Backend, World};
 use crate::{
     auth::mfa::with_app,
-    support::{Answer, Client, Tenant, tenant::{PASSWORD, unique_email}},
+    support::{
+        Answer, Client, Tenant,
+        tenant::{PASSWORD, unique_email},
+    },
 };
 
 /// What somebody else signs in with.
@@ -37,7 +40,8 @@ fn statuses(answers: &[Answer]) -> Vec<u16> {
 
 /// A business that somebody founds, with whatever address.
 async fn found(client: &Client, email: &str, password: &str) -> Value {
-    let body = json!({"businessName": "Studio Süd", "name": "Somebody", "email": email, "password": password});
+    let body =
+        json!({"businessName": "Studio Süd", "name": "Somebody", "email": email, "password": password});
     client.post("/api/auth/register", body).await.expect(201)
 }
 
@@ -158,7 +162,9 @@ async fn ten_at_once_are_ten(backend: Backend) {
 
     let (third, _) = with_app().await;
     let challenge = login(&home, &third.email, PASSWORD, Some(&third.id)).await.expect(200);
-    let wrong = || home.post("/api/auth/mfa/verify", json!({"challengeId": challenge["challengeId"], "code": "000000x"}));
+    let wrong = || {
+        home.post("/api/auth/mfa/verify", json!({"challengeId": challenge["challengeId"], "code": "000000x"}))
+    };
     assert_eq!(statuses(&join_all((0..40).map(|_| wrong())).await), ten_of_forty);
 }
 
@@ -214,7 +220,8 @@ async fn businesses_that_anybody_founds_with_an_address_do_not_hide_the_one_that
     let email = unique_email("newhire");
     join_all((0..30).map(|_| async { found(&Client::anonymous(), &email, OTHER).await })).await;
     let employer = Tenant::new().await;
-    let invite = employer.post("/api/users/invite", json!({"email": email, "role": "staff"})).await.expect(201);
+    let invite =
+        employer.post("/api/users/invite", json!({"email": email, "role": "staff"})).await.expect(201);
     let accept = json!({"token": invite["token"], "password": PASSWORD});
     Client::anonymous().post("/api/auth/accept-invite", accept).await.expect(200);
     // Its address is proven, so it comes before those that are older.

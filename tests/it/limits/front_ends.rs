@@ -13,35 +13,52 @@ const SECRET: &str = "the secret of the web site's server, which nobody guesses"
 
 /// A login that a front end makes for somebody at an address.
 async fn login_for(server: &Client, secret: &str, address: &str, email: &str, password: &str) -> Answer {
-    let request = server.request(Method::POST, "/api/auth/login").json(&json!({"email": email, "password": password}));
+    let request =
+        server.request(Method::POST, "/api/auth/login").json(&json!({"email": email, "password": password}));
     server.send(request.header("x-front-end-secret", secret).header("x-client-address", address)).await
 }
 
 async fn people_are_counted_apart(backend: Backend) {
-    let world =
-        World::with(backend, "", &[("FRONT_END_SECRETS", &format!("{SECRET}, an older secret, as long as the new one"))]).await;
+    let world = World::with(
+        backend,
+        "",
+        &[("FRONT_END_SECRETS", &format!("{SECRET}, an older secret, as long as the new one"))],
+    )
+    .await;
     let tenant = Tenant::new().await;
     let last = if backend == Backend::Redis { 2 } else { 1 };
     let server = Client::at(Ipv4Addr::new(127, 91, 1, last)).on(&world.base);
     let (thief, owner) = (format!("198.51.100.{last}"), format!("2001:db8:{last}::1"));
-    let wrong = join_all((0..10).map(|_| login_for(&server, SECRET, &thief, &tenant.email, "a guess like any other"))).await;
+    let wrong = join_all(
+        (0..10).map(|_| login_for(&server, SECRET, &thief, &tenant.email, "a guess like any other")),
+    )
+    .await;
     for answer in wrong {
         answer.expect_problem(401, "invalid_credentials");
     }
-    login_for(&server, SECRET, &thief, &tenant.email, PASSWORD).await.expect_problem(429, "too_many_attempts");
-    login_for(&server, "an older secret, as long as the new one", &owner, &tenant.email, PASSWORD).await.expect(200);
+    login_for(&server, SECRET, &thief, &tenant.email, PASSWORD)
+        .await
+        .expect_problem(429, "too_many_attempts");
+    login_for(&server, "an older secret, as long as the new one", &owner, &tenant.email, PASSWORD)
+        .await
+        .expect(200);
 
     // Without a secret that is right nobody chooses where to be counted.
     let stranger = Client::at(Ipv4Addr::new(127, 91, 2, last)).on(&world.base);
     let claimed = |n: usize| format!("203.0.113.{n}");
-    let wrong = join_all((0..10).map(|n| {
-        let (stranger, email, address) = (&stranger, &tenant.email, claimed(n));
-        async move { login_for(stranger, &SECRET.to_uppercase(), &address, email, "a guess like any other").await }
-    }));
+    let wrong =
+        join_all((0..10).map(|n| {
+            let (stranger, email, address) = (&stranger, &tenant.email, claimed(n));
+            async move {
+                login_for(stranger, &SECRET.to_uppercase(), &address, email, "a guess like any other").await
+            }
+        }));
     for answer in wrong.await {
         answer.expect_problem(401, "invalid_credentials");
     }
-    login_for(&stranger, "", &claimed(11), &tenant.email, PASSWORD).await.expect_problem(429, "too_many_attempts");
+    login_for(&stranger, "", &claimed(11), &tenant.email, PASSWORD)
+        .await
+        .expect_problem(429, "too_many_attempts");
 
     // A front end that names nothing readable would count everybody as itself, so it is told.
     for unreadable in ["", "198.51.100.1:443", "198.51.100.1, 198.51.100.2"] {
@@ -85,7 +102,10 @@ async fn sessions_are_renewed_apart(backend: Backend) {
     for _ in 0..3 {
         refresh(&json!("wsr_nobody-has-this-one")).await.expect_problem(401, "unauthorized");
     }
-    assert_eq!(refresh(&json!("wsr_nobody-has-this-one")).await.expect_problem(429, "rate_limited")["class"], "door");
+    assert_eq!(
+        refresh(&json!("wsr_nobody-has-this-one")).await.expect_problem(429, "rate_limited")["class"],
+        "door"
+    );
 }
 
 #[tokio::test]

@@ -80,7 +80,10 @@ fn the_work_of_a_hash_is_told_in_hashes_of_the_current_kind() {
     };
     assert_eq!(work(&hash(&"correct horse".into()).unwrap()), 1);
     assert_eq!(["05", "10", "11", "12", "13"].map(|cost| work(&bcrypt(cost))), [1, 2, 5, 11, 1]);
-    assert_eq!(["19456,t=2", "47104,t=1", "65536,t=3", "65536,t=4"].map(|cost| work(&argon2(cost))), [1, 3, 11, 1]);
+    assert_eq!(
+        ["19456,t=2", "47104,t=1", "65536,t=3", "65536,t=4"].map(|cost| work(&argon2(cost))),
+        [1, 3, 11, 1]
+    );
 }
 
 #[test]
