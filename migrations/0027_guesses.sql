@@ -117,8 +117,9 @@ grant execute on function take_guess(
     bytea, bytea, bytea, text, bytea, text, boolean, bytea[], text[], boolean[], integer, integer, integer, integer, integer
 ) to wellspring_app;
 
--- The guess was right: what it took comes back. An account that was opened forgets what failed before from this network, and so does what was asked; one that
--- only matched gets its try back. Accounts that it was compared with in vain are not among those named here: they keep what they have counted.
+-- The guess was right. Forgiving gives back what it took and forgets what failed before it from this network, of what was asked and of the account that was
+-- opened. Otherwise the accounts named here only matched and none was opened: they get their try back, and it stays counted for what was asked. Accounts that
+-- it was compared with in vain are not named: they keep what they have counted.
 create function give_guess_back(
     p_network bytea, p_asked bytea, p_asked_pair bytea, p_asked_ration text, p_whole_pair bytea, p_whole_ration text, p_known boolean,
     p_pairs bytea[], p_rations text[], p_knowns boolean[], p_forgive boolean, p_step double precision
@@ -128,23 +129,15 @@ create function give_guess_back(
     set search_path = pg_catalog, public, pg_temp
 as $$
 begin
-    perform lower_attempts('login_network', p_network);
     if p_forgive then
+        perform lower_attempts('login_network', p_network);
         delete from throttles where kind = 'login_pair' and key_hash = p_asked_pair;
-    else
-        perform lower_attempts('login_pair', p_asked_pair);
-    end if;
-    if not p_known then
-        update rate_limits set full_at = full_at - make_interval(secs => p_step) where key = p_asked_ration;
-    end if;
-    perform lower_attempts('login_account', p_asked);
-    if p_forgive then
+        perform lower_attempts('login_account', p_asked);
         delete from throttles where kind = 'login_pair' and key_hash = p_whole_pair;
-    else
-        perform lower_attempts('login_pair', p_whole_pair);
-    end if;
-    if not p_known then
-        update rate_limits set full_at = full_at - make_interval(secs => p_step) where key = p_whole_ration;
+        if not p_known then
+            update rate_limits set full_at = full_at - make_interval(secs => p_step) where key = p_asked_ration;
+            update rate_limits set full_at = full_at - make_interval(secs => p_step) where key = p_whole_ration;
+        end if;
     end if;
     for place in 1 .. cardinality(p_pairs) loop
         if p_forgive then

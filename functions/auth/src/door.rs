@@ -188,7 +188,7 @@ pub(crate) async fn knock(app: &App, mut tx: SystemTx, guard: &Guard) -> ApiResu
     }
 }
 
-/// Gives a guess back that matched several accounts and opened none.
+/// Gives accounts their try back that a guess matched without opening one.
 pub(crate) async fn give_back(app: &App, guard: &Guard, matched: &[Uuid]) -> ApiResult<()> {
     let mut tx = app.db.system(SystemReason::Throttle).await?;
     accounts::give_back(&mut tx, &app.limits, guard, matched).await?;

@@ -67,6 +67,7 @@ pub(crate) async fn login(State(app): State<App>, visitor: Visitor, Valid(body):
     let (mut opened, hold) = verify(candidates, &body.password).await?;
     if opened.len() > 1 {
         let matched: Vec<_> = opened.iter().map(|one| one.candidate.user_id).collect();
+        // It stays counted for the address: whoever founds many businesses could have all their hashes computed for ever.
         give_back(&app, &guard, &matched).await?;
         hold.wait().await;
         return Err(tenant_required(&opened));
@@ -94,10 +95,7 @@ async fn find(app: &App, visitor: &Visitor, body: &Login) -> ApiResult<(Guard, P
     }
     let mut tx = app.db.system(SystemReason::Login).await?;
     let mut found = accounts::find_candidates(&mut tx, &guard, body.email.as_str(), tenant).await?;
-    let work = bound(&mut found);
-    if work > 1 {
-        app.limits.take_work(&mut tx, visitor.address, work).await?.allow()?;
-    }
+    bound(&mut found);
     let guard = guard.compared_with(found.iter().map(|(one, known)| (one.user_id, *known)));
     let pass = knock(app, tx, &guard).await?;
     let admitted = found.into_iter().map(|(one, _)| one).filter(|one| pass.admitted.contains(&one.user_id));
@@ -105,19 +103,17 @@ async fn find(app: &App, visitor: &Visitor, body: &Login) -> ApiResult<(Guard, P
     Ok((guard, pass, candidates))
 }
 
-/// Cuts the candidates where their hashes would take longer than a failure does, and says what is left to do.
-fn bound(found: &mut Vec<(Candidate, bool)>) -> i32 {
-    let (mut total, mut kept) = (0_u32, 0);
-    for (candidate, _) in found.iter() {
+/// Cuts the candidates where their hashes would take longer than a failure does.
+fn bound(found: &mut Vec<(Candidate, bool)>) {
+    let mut left = accounts::MOST_WORK;
+    let affordable = found.iter().take_while(|(candidate, _)| {
         let work = candidate.password_hash.as_ref().map_or(0, password::work);
-        if total + work > accounts::MOST_WORK {
-            break;
-        }
-        total += work;
-        kept += 1;
-    }
+        let rest = left.checked_sub(work);
+        left = rest.unwrap_or(left);
+        rest.is_some()
+    });
+    let kept = affordable.count();
     found.truncate(kept);
-    i32::try_from(total).unwrap_or(i32::MAX)
 }
 
 /// The candidates whose password it is. No connection is held meanwhile.

@@ -261,7 +261,7 @@ pub async fn forgive(
     }
 }
 
-/// Gives a guess back that matched these accounts and opened none of them.
+/// Gives these accounts their try back: the guess matched them and opened none. It stays counted for what was asked.
 ///
 /// # Errors
 /// When the database refuses.

@@ -32,4 +32,4 @@ pub use open::{
 };
 pub use system::{SystemReason, SystemTx};
 pub use tenant::TenantTx;
-pub(crate) use toll::{give_guess_back, knows_network, take_guess, take_outside, take_within};
+pub(crate) use toll::{give_guess_back, knows_network, take_guess, take_within};

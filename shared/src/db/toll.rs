@@ -55,27 +55,13 @@ pub(crate) async fn take_within(tx: &mut TenantTx, toll: &Toll) -> DbResult<Opti
     Ok(rows.first().and_then(|row| reading(toll.class(), row)))
 }
 
-/// Takes a token of a bucket outside any tenant.
-///
-/// # Errors
-/// When the database refuses.
-pub(crate) async fn take_outside(tx: &mut SystemTx, class: Class, bucket: &Bucket) -> DbResult<Reading> {
-    // Not a checked macro, here and below: checking asks for the plan, and the schema's owner may not execute what only the
-    // runtime may.
-    let row = sqlx::query("select true as of_caller, * from take_token($1, $2, $3)")
-        .bind(&bucket.key)
-        .bind(bucket.quota)
-        .bind(seconds(bucket.span))
-        .fetch_one(tx.conn())
-        .await?;
-    reading(class, &row).ok_or_else(|| DbError::Defect("take_token answered no reading".to_owned()))
-}
-
 /// Counts a guess, if its limits allow it.
 ///
 /// # Errors
 /// When the database refuses.
 pub(crate) async fn take_guess(tx: &mut SystemTx, guard: &Guard) -> DbResult<Counted> {
+    // Not a checked macro, here and below: checking asks for the plan, and the schema's owner may not execute what only the
+    // runtime may.
     let (pairs, rations, knowns) = columns(guard);
     let row = sqlx::query(
         "select * from take_guess($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
@@ -105,7 +91,7 @@ pub(crate) async fn take_guess(tx: &mut SystemTx, guard: &Guard) -> DbResult<Cou
     })
 }
 
-/// Gives a guess back to the accounts that it matched, or forgets what failed before it.
+/// Forgets what failed before a guess that was right; or gives only the accounts that it matched their try back.
 ///
 /// # Errors
 /// When the database refuses.

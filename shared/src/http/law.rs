@@ -56,12 +56,8 @@ pub(super) async fn uphold(State(app): State<App>, mut request: Request, next: N
     request.extensions_mut().insert(meter.clone());
     request.extensions_mut().insert(address);
 
-    let counted = match named {
-        Ok(()) => meter.count_visitor(&app).await,
-        Err(problem) => Err(problem),
-    };
-    let admitted = match counted {
-        Ok(()) => read_body(&mut request, &route).await,
+    let admitted = match named {
+        Ok(()) => admit(&app, &meter, &mut request, &route).await,
         Err(problem) => Err(problem),
     };
     let mut response = match admitted {
@@ -133,6 +129,11 @@ fn gateway_address(request: &Request) -> ClientIp {
         Some(_) | None => None,
     };
     ClientIp(from_gateway.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
+}
+
+async fn admit(app: &App, meter: &Meter, request: &mut Request, route: &str) -> Result<(), Problem> {
+    meter.count_visitor(app).await?;
+    read_body(request, route).await
 }
 
 async fn read_body(request: &mut Request, route: &str) -> Result<(), Problem> {

@@ -34,7 +34,7 @@ use crate::{
     accounts::network,
     config::Config,
     crypto::{CryptoError, MacKeys},
-    db::{self, Db, DbResult, SystemTx, TenantTx},
+    db::{self, Db, DbResult, TenantTx},
 };
 
 /// The time in which an empty bucket fills up.
@@ -117,27 +117,6 @@ impl Limits {
             return Ok(reading);
         }
         db.take_token(class, &bucket).await
-    }
-
-    /// Takes what a login's work costs beyond that of one hash, which the call itself has paid, from a bucket of the network's as
-    /// large as that of its calls: a call that compares a password with many hashes counts for as many.
-    ///
-    /// # Errors
-    /// When the database refuses.
-    pub async fn take_work(&self, tx: &mut SystemTx, address: IpAddr, work: i32) -> DbResult<Reading> {
-        let class = Class::Door;
-        let bucket = Bucket {
-            key: format!("{}:w:{}", class.word(), self.network(&[], address)),
-            // So many tokens of a bucket are one of a bucket that is so much smaller.
-            quota: (self.quotas.get(class).caller / work.max(1)).max(1),
-            span: WINDOW,
-        };
-        if let Some(redis) = self.redis()
-            && let Some(reading) = redis.take(class, std::slice::from_ref(&bucket)).await
-        {
-            return Ok(reading);
-        }
-        db::take_outside(tx, class, &bucket).await
     }
 
     /// Takes the tokens once the tenant is open: in Redis or, when it went away this moment, in the open transaction.

@@ -120,7 +120,7 @@ impl Redis {
         })
     }
 
-    /// Gives a guess back, or forgets what failed before it. False when Redis is away.
+    /// Forgets what failed before a guess that was right, or gives the accounts that it matched their try back. False when Redis is away.
     pub(crate) async fn give_guess_back(&self, guard: &Guard, forgive: bool) -> bool {
         let mut script = self.about(guard, &scripts::GIVE_GUESS_BACK);
         script.arg(i32::from(forgive));

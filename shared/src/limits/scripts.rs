@@ -86,17 +86,21 @@ pub(super) static TAKE_GUESS: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-/// Gives a guess back, as `give_guess_back` does in PostgreSQL. KEYS and ARGV as before, without the accounts that it did not match;
-/// ARGV[5]: 1 to forget the pairs' failures, 0 to take one back.
+/// Forgives or gives back, as `give_guess_back` does in PostgreSQL. KEYS and ARGV as before, without the accounts that it did not match;
+/// ARGV[5]: 1 to forgive, 0 to give only the accounts their try back.
 pub(super) static GIVE_GUESS_BACK: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local step = ARGV[3] * 1000000 / ARGV[2]
          local function lower(key)
              if tonumber(redis.call('GET', key) or 0) > 0 then redis.call('DECR', key) end
          end
-         lower(KEYS[1])
-         lower(KEYS[2])
-         for place = 1, string.len(ARGV[4]) do
+         local first = ARGV[1] + 1
+         if ARGV[5] == '1' then
+             lower(KEYS[1])
+             lower(KEYS[2])
+             first = 1
+         end
+         for place = first, string.len(ARGV[4]) do
              local pair, ration = KEYS[2 * place + 1], KEYS[2 * place + 2]
              if ARGV[5] == '1' then redis.call('DEL', pair) else lower(pair) end
              local full, left = redis.call('GET', ration), redis.call('PTTL', ration)
