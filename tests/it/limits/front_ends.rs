@@ -9,7 +9,7 @@ use serde_json::json;
 use super::{Backend, World};
 use crate::support::{Answer, Client, Tenant, tenant::PASSWORD};
 
-const SECRET: &str = "the secret of the web site's server, which nobody guesses";
+const SECRET: &str = "the secret of the web site's server that nobody guesses";
 
 /// A login that a front end makes for somebody at an address.
 async fn login_for(server: &Client, secret: &str, address: &str, email: &str, password: &str) -> Answer {
@@ -22,7 +22,7 @@ async fn people_are_counted_apart(backend: Backend) {
     let world = World::with(
         backend,
         "",
-        &[("FRONT_END_SECRETS", &format!("{SECRET}, an older secret, as long as the new one"))],
+        &[("FRONT_END_SECRETS", &format!("{SECRET}, an older secret that is as long as the new one"))],
     )
     .await;
     let tenant = Tenant::new().await;
@@ -39,7 +39,7 @@ async fn people_are_counted_apart(backend: Backend) {
     login_for(&server, SECRET, &thief, &tenant.email, PASSWORD)
         .await
         .expect_problem(429, "too_many_attempts");
-    login_for(&server, "an older secret, as long as the new one", &owner, &tenant.email, PASSWORD)
+    login_for(&server, "an older secret that is as long as the new one", &owner, &tenant.email, PASSWORD)
         .await
         .expect(200);
 

@@ -75,6 +75,9 @@ async fn guesses_from_everywhere(backend: Backend, networks: std::ops::Range<u32
     if backend == Backend::Database {
         require_failures(&tenant.email, verified);
     }
+    // As many tries have come back as this took minutes.
+    let late = (stranger + 1..stranger + 9).map(|network| guess_from(network, server, &request, 1));
+    join_all(late).await;
     // A stranger waits, whatever the password. The owner comes from where the account was founded, and gets in.
     let [_, _, third, fourth] = stranger.to_be_bytes();
     let refused = sign_in(Ipv4Addr::new(127, 88, third, fourth)).await;
