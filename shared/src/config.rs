@@ -17,7 +17,7 @@ pub(crate) use renewal::Renewals;
 pub use renewal::SecretSource;
 
 use crate::{
-    auth::TokenKeys, crypto::SecretBoxKeys, db::Patience, limits::Quotas, providers::Account,
+    auth::TokenKeys, crypto::SecretBoxKeys, db::Patience, http::FrontEnds, limits::Quotas, providers::Account,
     queue::QueueUrls,
 };
 
@@ -34,6 +34,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("LOG_LEVEL", "error, warn, info, debug or trace"),
     ("REDIS_URL", "Redis that counts attempts, rate limits and turns; without it PostgreSQL does"),
     ("RATE_LIMITS", "class=caller/whole pairs of calls a minute over the defaults, comma separated"),
+    ("FRONT_END_SECRETS", "secrets of servers that may say for which address they call, comma separated"),
     (
         "PLATFORM_MAIL_PROVIDER",
         "who carries the product's own mails for businesses without an e-mail account: resend or sendgrid",
@@ -117,6 +118,8 @@ pub struct Config {
     pub redis: Option<redis::Client>,
     /// How often callers may ask.
     pub rate_limits: Quotas,
+    /// Servers that may say for whom they call.
+    pub front_ends: FrontEnds,
     /// The account for the product's own mails of businesses that have none.
     pub platform_mail: Option<Account>,
     /// SQS, unless the process brings its own transport.
@@ -179,6 +182,10 @@ impl Config {
                 .flatten(),
             redis: if needs == Needs::Migrate { None } else { redis_client(&mut read) },
             rate_limits: rate_limits(&mut read, is_local),
+            front_ends: read
+                .optional("FRONT_END_SECRETS")
+                .and_then(|_| read.required("FRONT_END_SECRETS", FrontEnds::parse))
+                .unwrap_or_default(),
             platform_mail: if needs == Needs::Migrate {
                 None
             } else {

@@ -9,7 +9,7 @@ use http::{StatusCode, request::Parts};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::{
-    accounts::{self, Confirmation, Guard},
+    accounts::{self, Confirmation},
     app::App,
     audit,
     auth::{Permission, SecureSelf, WriteSelf, totp},
@@ -17,11 +17,10 @@ use shared::{
     http::{ApiResult, Check, Cx, NoContent, Problem, RequestId, Valid},
     private::Secret,
 };
-use tokio::time::Instant;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::door::{Visitor, gone, knock, open_token, person, refuse};
+use crate::door::{Visitor, gone, knock_with_code, open_token, person};
 
 /// What an app needs. It is shown once.
 #[derive(Serialize, ToSchema)]
@@ -107,24 +106,23 @@ pub(crate) async fn verify_mfa(State(app): State<App>, visitor: Visitor, request
 
 /// The second step of a login.
 async fn complete(app: &App, visitor: &Visitor, challenge: &Secret, code: &Secret) -> ApiResult {
-    let refuse_at = Instant::now() + accounts::FAILURE_FLOOR;
     let (tx, grant) = open_token(app, TokenUse::Mfa, challenge).await?;
     let user = grant.user_id.ok_or_else(gone)?;
     let tenant = tx.tenant_id();
     tx.commit().await?;
-    let guard = code_guard(app, visitor, user)?;
-    knock(app, &guard).await?;
+    let (guard, hold) = knock_with_code(app, visitor, tenant, user).await?;
     let (session, token) = visitor.begin_session(app.secret_box())?;
     let mut tx = app.db.open_tenant(tenant).await?.ok_or_else(gone)?;
     if !accounts::spend_code(&mut tx, app.secret_box(), visitor.now, user, code).await? {
         drop(tx);
         app.db.settle().await;
-        refuse(app, &guard, refuse_at).await?;
+        hold.wait().await;
         return Err(invalid_code());
     }
     let account = accounts::enter_by_challenge(&mut tx, visitor.now, grant.token_id, &session)
         .await?
         .ok_or_else(gone)?;
+    accounts::forgive(&mut tx, &app.limits, &guard, None).await?;
     let answer = visitor.welcome(app, account, &session, &token)?;
     tx.commit().await?;
     Ok(Json(answer).into_response())
@@ -161,25 +159,20 @@ pub(crate) async fn take_code<P: Permission>(
     user: Uuid,
     code: &Secret,
 ) -> ApiResult<Cx<P>> {
-    let refuse_at = Instant::now() + accounts::FAILURE_FLOOR;
-    let guard = code_guard(app, visitor, user)?;
+    let tenant = cx.tx.tenant_id();
     // The counters are asked without an open transaction, since they may say to wait.
     drop(cx);
     app.db.settle().await;
-    knock(app, &guard).await?;
+    let (guard, hold) = knock_with_code(app, visitor, tenant, user).await?;
     let mut cx = Cx::<P>::from_request_parts(parts, app).await.map_err(|_| Problem::unauthorized())?;
     if accounts::spend_code(&mut cx.tx, app.secret_box(), visitor.now, user, code).await? {
+        accounts::forgive(&mut cx.tx, &app.limits, &guard, None).await?;
         return Ok(cx);
     }
     drop(cx);
     app.db.settle().await;
-    refuse(app, &guard, refuse_at).await?;
+    hold.wait().await;
     Err(invalid_code())
-}
-
-/// Codes are counted per user and network, apart from passwords: who guesses codes has the password already.
-fn code_guard(app: &App, visitor: &Visitor, user: Uuid) -> ApiResult<Guard> {
-    Guard::new(app.secret_box(), &format!("mfa:{user}"), visitor.address).map_err(|_| Problem::internal())
 }
 
 fn invalid_code() -> Problem {

@@ -127,7 +127,7 @@ async fn ask(app: &App, visitor: &Visitor, body: &Forgot) -> ApiResult<Vec<Candi
     let mut candidates = accounts::find_logins(&mut tx, body.email.as_str()).await?;
     tx.commit().await?;
     if let Some(seconds) = wait {
-        return Err(crate::login::too_many(seconds));
+        return Err(crate::door::too_many(seconds));
     }
     candidates.retain(|one| one.active && is_over.is_none());
     if let Some(tenant) = &body.tenant {

@@ -118,7 +118,7 @@ async fn count(app: &App, visitor: &Visitor) -> ApiResult<()> {
     let mut tx = app.db.system(SystemReason::Throttle).await?;
     let wait = accounts::count_call(&mut tx, &app.limits, Knock::Register, &key, limit).await?;
     tx.commit().await?;
-    wait.map_or(Ok(()), |seconds| Err(crate::login::too_many(seconds)))
+    wait.map_or(Ok(()), |seconds| Err(crate::door::too_many(seconds)))
 }
 
 /// What the founding transaction knows of its tenant: the schema's defaults where nothing is said.

@@ -79,7 +79,7 @@ pub(crate) async fn logout(State(app): State<App>, request: Request) -> ApiResul
     }
     let Valid(body) = Valid::<Logout>::from_request(request, &()).await?;
     if let Some(token) = refresh::parse(body.refresh_token.expose())
-        && let Some((mut tx, grant)) = app.db.open_refresh(&token.hash()).await?
+        && let Some((mut tx, grant)) = app.db.open_refresh(&token.hash(), None).await?.granted
     {
         accounts::revoke_family(&mut tx, grant.session_id, "logout").await?;
         tx.commit().await?;

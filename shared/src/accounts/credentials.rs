@@ -9,12 +9,17 @@ use uuid::Uuid;
 use super::{Account, NewSession, signed_in::query_account};
 use crate::{
     db::{DbResult, TenantTx},
+    ids::TenantId,
     private::{Private, Secret},
 };
 
 /// What a user is recognised by.
 #[derive(Clone, Debug)]
 pub struct Credentials {
+    /// The business.
+    pub tenant: TenantId,
+    /// The user.
+    pub user: Uuid,
     /// The address.
     pub email: Private<String>,
     /// The name.
@@ -38,7 +43,10 @@ pub async fn find_credentials(tx: &mut TenantTx, user: Uuid) -> DbResult<Option<
     )
     .fetch_optional(tx.conn())
     .await?;
+    let tenant = TenantId::new(tx.tenant());
     Ok(row.map(|row| Credentials {
+        tenant,
+        user,
         email: row.email.into(),
         name: row.name.into(),
         password_hash: row.password_hash.map(Secret::new),

@@ -223,17 +223,19 @@ impl Db {
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn open_refresh(&self, hash: &[u8; 32]) -> DbResult<Option<(TenantTx, RefreshGrant)>> {
+    pub async fn open_refresh(&self, hash: &[u8; 32], toll: Option<&Toll>) -> DbResult<Opened<RefreshGrant>> {
         let query = format!("select * from open_refresh('\\x{}')", hex::encode(hash));
-        let Some((lease, row)) = self.open(&query).await? else { return Ok(None) };
-        let matched = match row.try_get("matched")? {
-            "current" => RefreshMatch::Current,
-            "previous" => RefreshMatch::Previous,
-            _ => RefreshMatch::Spent,
-        };
-        let grant =
-            RefreshGrant { session_id: row.try_get("session_id")?, matched, live: row.try_get("live")? };
-        Ok(Some((TenantTx::new(lease, tenant(&row)?, settings(&row)?), grant)))
+        self.open_at_a_toll(&query, toll, |lease, row| {
+            let matched = match row.try_get("matched")? {
+                "current" => RefreshMatch::Current,
+                "previous" => RefreshMatch::Previous,
+                _ => RefreshMatch::Spent,
+            };
+            let grant =
+                RefreshGrant { session_id: row.try_get("session_id")?, matched, live: row.try_get("live")? };
+            Ok((TenantTx::new(lease, tenant(&row)?, settings(&row)?), grant))
+        })
+        .await
     }
 
     /// Opens a transaction for the tenant of a one-time token, by its SHA-256. One that was used or has expired

@@ -32,7 +32,7 @@ const FILES: [&str; 2] = ["/api/leads/import", "/api/jobs/{id}/parts/{n}"];
 #[derive(Clone, Debug)]
 pub struct RequestId(pub String);
 
-/// The caller's address, as the gateway saw it.
+/// The caller's address, as the gateway saw it or a front end that is believed has named it.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientIp(pub IpAddr);
 
@@ -48,14 +48,17 @@ pub(super) async fn uphold(State(app): State<App>, mut request: Request, next: N
         .map_or_else(|| "unknown".to_owned(), |p| p.as_str().to_owned());
     let query = request.uri().query().filter(|_| method == Method::GET).map(str::to_owned);
     let if_none_match = request.headers().get(header::IF_NONE_MATCH).cloned();
-    let address = client_ip(&request);
+    let (address, named) = match client_address(&app, &request) {
+        Ok(address) => (address, Ok(())),
+        Err(problem) => (gateway_address(&request), Err(problem)),
+    };
     let meter = Meter::new(Class::of(&method, &route, request.uri().path()), address);
     request.extensions_mut().insert(RequestId(request_id.clone()));
     request.extensions_mut().insert(meter.clone());
     request.extensions_mut().insert(address);
 
-    let admitted = match meter.count_visitor(&app).await {
-        Ok(()) => read_body(&mut request, &route).await,
+    let admitted = match named {
+        Ok(()) => admit(&app, &meter, &mut request, &route).await,
         Err(problem) => Err(problem),
     };
     let mut response = match admitted {
@@ -112,8 +115,14 @@ fn request_id(headers: &HeaderMap) -> String {
         .map_or_else(|| crate::ids::new_id().to_string(), str::to_owned)
 }
 
+/// Whoever a front end calls for, or whoever calls.
+fn client_address(app: &App, request: &Request) -> Result<ClientIp, Problem> {
+    let named = app.config.front_ends.named_address(request.headers())?;
+    Ok(named.map_or_else(|| gateway_address(request), ClientIp))
+}
+
 /// From the gateway's request context; the laptop's server inserts the peer's address itself.
-fn client_ip(request: &Request) -> ClientIp {
+fn gateway_address(request: &Request) -> ClientIp {
     if let Some(known) = request.extensions().get::<ClientIp>() {
         return *known;
     }
@@ -124,6 +133,11 @@ fn client_ip(request: &Request) -> ClientIp {
         Some(_) | None => None,
     };
     ClientIp(from_gateway.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
+}
+
+async fn admit(app: &App, meter: &Meter, request: &mut Request, route: &str) -> Result<(), Problem> {
+    meter.count_visitor(app).await?;
+    read_body(request, route).await
 }
 
 async fn read_body(request: &mut Request, route: &str) -> Result<(), Problem> {

@@ -35,7 +35,7 @@ async fn verify(body: Value) -> Answer {
 }
 
 /// A tenant whose owner has an app; its first code is spent.
-async fn with_app() -> (Tenant, Value) {
+pub async fn with_app() -> (Tenant, Value) {
     let tenant = Tenant::new().await;
     let enrolment = tenant.post("/api/auth/mfa", json!({})).await.expect(200);
     assert!(text(&enrolment["otpauthUrl"]).starts_with("otpauth://totp/"));

@@ -4,7 +4,7 @@ mod colleagues;
 mod credentials;
 mod doors;
 mod keys;
-mod mfa;
+pub mod mfa;
 mod platform_mail;
 mod sessions;
 mod settings;
