@@ -3,11 +3,40 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Account, NewSession, signed_in::query_account};
+use super::{
+    Account, Issued, NewSession, one_time::close_invites, one_time::issue_token, signed_in::query_account,
+};
 use crate::{
-    db::{DbResult, TenantTx},
+    crypto::OpaqueToken,
+    db::{DbResult, TenantTx, TokenUse},
     private::Secret,
 };
+
+/// Invites again whoever has never chosen a password, with a link in place of every earlier one; somebody who was disabled
+/// meanwhile is invited once more. `None` for those who have a password.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn renew_invite(
+    tx: &mut TenantTx,
+    now: DateTime<Utc>,
+    user: Uuid,
+    token: &OpaqueToken,
+) -> DbResult<Option<Issued>> {
+    let invited = sqlx::query!(
+        "update users set status = 'invited'
+          where tenant_id = $1 and id = $2 and password_hash is null and status in ('invited', 'disabled')",
+        tx.tenant(),
+        user,
+    )
+    .execute(tx.conn())
+    .await?;
+    if invited.rows_affected() == 0 {
+        return Ok(None);
+    }
+    close_invites(tx, user).await?;
+    issue_token(tx, now, TokenUse::Invite, user, &serde_json::json!({}), token).await.map(Some)
+}
 
 /// Spends the invitation, sets the password, proves the address and begins a session, in one statement. `None` when the
 /// invitation was used meanwhile or the user is not invited any more.

@@ -25,17 +25,19 @@ mod users;
 
 pub use api_keys::{ApiKey, IssuedKey, KeyFilter, KeyKind, NewKey, insert_key, list_keys, revoke_key};
 pub use credentials::{
-    Credentials, ProvedEmail, change_password, find_credentials, prove_email, refresh_proof, reset_password,
+    Credentials, Forgotten, ProvedEmail, change_password, find_credentials, find_forgotten, prove_email,
+    refresh_proof, reset_password,
 };
 pub use device::Device;
 pub(crate) use device::network;
 pub use erase::{TableCount, count_rows, erase_tenant};
-pub use invites::accept_invite;
+pub use invites::{accept_invite, renew_invite};
 pub use login::{Candidate, NewSession, Proof, find_logins, sign_in};
 pub use mfa::{
-    Confirmation, begin_mfa, confirm_mfa, enter_by_challenge, open_challenge, remove_mfa, spend_code,
+    Confirmation, begin_mfa, confirm_mfa, enter_by_challenge, open_challenge, remove_mfa,
+    renew_recovery_codes, spend_code,
 };
-pub use one_time::{Issued, issue_token};
+pub use one_time::{Issued, issue_proof, issue_token};
 pub use passwords::{FAILURE_FLOOR, check_password, hash_password, refuse_weak, refuse_weak_at};
 pub use refresh::{Rotation, rotate};
 pub use register::{Registered, Registration, register};
@@ -52,6 +54,6 @@ pub use standing::{
 pub use tenants::{Tenant, TenantPatch, find_tenant, update_tenant};
 pub use throttle::{Admission, Guard, Knock, admit, count_call, forgive, network_key, record_failure};
 pub use users::{
-    EMAIL_TAKEN, NewUser, SelfPatch, User, UserFilter, UserPatch, UserStatus, delete_user, find_user,
+    EMAIL_TAKEN, NewUser, PASSWORD_MISSING, SelfPatch, User, UserFilter, UserPatch, UserStatus, delete_user, find_user,
     insert_user, list_users, lock_user_and_owners, update_self, update_user,
 };

@@ -66,8 +66,6 @@ pub enum Knock {
     Register,
     /// Asking for a new password.
     Forgot,
-    /// Asking for a new password of one account, from anywhere.
-    ForgotAccount,
 }
 
 /// What was counted of an account, a network, and the two together.
@@ -244,7 +242,6 @@ pub async fn count_call(
     let kind = match knock {
         Knock::Register => "register",
         Knock::Forgot => "forgot",
-        Knock::ForgotAccount => "forgot_account",
     };
     if let Some(redis) = limits.redis() {
         let names = [format!("{kind}:{}", hex::encode(key))];

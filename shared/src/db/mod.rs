@@ -32,4 +32,4 @@ pub use open::{
 };
 pub use system::{SystemReason, SystemTx};
 pub use tenant::TenantTx;
-pub(crate) use toll::{knows_network, take_unless_known, take_within};
+pub(crate) use toll::{knows_network, take_one_within, take_unless_known, take_within};

@@ -21,6 +21,8 @@ pub enum Class {
     Webhook,
     /// What pages report.
     Event,
+    /// Mails about an account. No route is of this class: it is counted where the mail is planned, by the hour.
+    Mail,
 }
 
 /// Answered from memory or by the laptop's health checks; nothing is counted.
@@ -54,8 +56,17 @@ const SENDS: [&str; 5] = [
 
 impl Class {
     /// All of them.
-    pub const ALL: [Self; 8] =
-        [Self::Read, Self::Write, Self::Send, Self::Bulk, Self::Door, Self::Form, Self::Webhook, Self::Event];
+    pub const ALL: [Self; 9] = [
+        Self::Read,
+        Self::Write,
+        Self::Send,
+        Self::Bulk,
+        Self::Door,
+        Self::Form,
+        Self::Webhook,
+        Self::Event,
+        Self::Mail,
+    ];
 
     /// The class of a route, by its template. `None` for what is not counted.
     #[must_use]
@@ -88,6 +99,7 @@ impl Class {
             Self::Form => "form",
             Self::Webhook => "webhook",
             Self::Event => "event",
+            Self::Mail => "mail",
         }
     }
 }
