@@ -108,7 +108,10 @@ pub(crate) async fn resend_invite(
     require_rank(&cx.actor, user.role)?;
     let token = OpaqueToken::generate(TokenKind::OneTime).map_err(|_| Problem::internal())?;
     let invite = accounts::renew_invite(&mut cx.tx, now, id, &token).await?.ok_or_else(|| {
-        Problem::conflict("already_joined", "This colleague has accepted the invitation, or never needed one.")
+        Problem::conflict(
+            "already_joined",
+            "This colleague has accepted the invitation, or never needed one.",
+        )
     })?;
     mails::owe(&mut cx.tx, &app, Mail { to: user.email.expose(), letter: Letter::Invite(&token) }).await?;
     let entry = audit::Entry::by(&cx.actor, "user.invited_again", "user", id).request(&request);

@@ -54,6 +54,6 @@ pub use standing::{
 pub use tenants::{Tenant, TenantPatch, find_tenant, update_tenant};
 pub use throttle::{Admission, Guard, Knock, admit, count_call, forgive, network_key, record_failure};
 pub use users::{
-    EMAIL_TAKEN, NewUser, PASSWORD_MISSING, SelfPatch, User, UserFilter, UserPatch, UserStatus, delete_user, find_user,
-    insert_user, list_users, lock_user_and_owners, update_self, update_user,
+    EMAIL_TAKEN, NewUser, PASSWORD_MISSING, SelfPatch, User, UserFilter, UserPatch, UserStatus, delete_user,
+    find_user, insert_user, list_users, lock_user_and_owners, update_self, update_user,
 };

@@ -1,6 +1,7 @@
 //! How often one may ask, and how often guess: the same stories with and without Redis.
 
 mod guesses;
+mod mails;
 mod night;
 mod story;
 mod turns;
