@@ -30,7 +30,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("RATE_LIMITS", "class=caller/whole pairs of calls a minute over the defaults, comma separated"),
     (
         "PLATFORM_MAIL_PROVIDER",
-        "who carries the product's own mails for businesses without an e-mail account: resend or sendgrid",
+        "who carries the product's own mails, whose links nobody else may read: resend or sendgrid",
     ),
     ("PLATFORM_MAIL_FROM", "their sender"),
     ("PLATFORM_MAIL_BASE_URL", "the provider's address, where it is not the usual one"),
@@ -51,7 +51,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("SEED", "local only: number of the demo data set, 0 for none"),
 ];
 
-/// Without it a business that has connected no e-mail account can be sent no link: no reset, no invitation.
+/// Without it a business that has connected no e-mail account at the vendor's own address can be sent no link: no reset, no invitation.
 const NO_PLATFORM_MAIL: &str = "no_platform_mail";
 /// The audience of access tokens.
 const AUDIENCE: &str = "wellspring";
@@ -109,7 +109,7 @@ pub struct Config {
     pub redis: Option<redis::Client>,
     /// How often callers may ask.
     pub rate_limits: Quotas,
-    /// The account for the product's own mails of businesses that have none.
+    /// The account for the product's own mails.
     pub platform_mail: Option<Account>,
     /// SQS, unless the process brings its own transport.
     pub sqs: Option<(AwsConfig, QueueUrls)>,

@@ -50,15 +50,19 @@ pub async fn accept_invite(
     password_hash: &Secret,
     session: &NewSession,
 ) -> DbResult<Option<Account>> {
+    // The user's row is locked before the token's, as where an invitation is sent again.
     let account = query_account!(
-        "with spent as (
-             update one_time_tokens set used_at = $3
-              where tenant_id = $1 and id = $2 and kind = 'invite' and used_at is null and expires_at > now()
-             returning user_id
+        "with invited as (
+             select u.id from users u join one_time_tokens o on o.tenant_id = $1 and o.user_id = u.id
+              where u.tenant_id = $1 and u.status = 'invited' and o.id = $2 and o.kind = 'invite' for update of u
+         ), spent as (
+             update one_time_tokens o set used_at = $3 from invited
+              where o.tenant_id = $1 and o.id = $2 and o.used_at is null and o.expires_at > now()
+             returning o.user_id
          ), u as (
              update users
                 set password_hash = $4, status = 'active', email_verified_at = $3, last_login_at = $3
-              where tenant_id = $1 and id in (select user_id from spent) and status = 'invited'
+              where tenant_id = $1 and id in (select user_id from spent)
              returning *
          ), session as (
              insert into sessions (tenant_id, id, user_id, family_id, refresh_hash, session_version, authenticated_at,

@@ -108,10 +108,10 @@ fn deployed(environment: &'static str) -> Vec<(&'static str, &'static str)> {
 }
 
 /// A notice about an account, as far as to its provider.
-async fn leaving(app: &App, tenant: &Tenant) -> Option<MailJob> {
+async fn leaving(app: &App, tenant: &Tenant, letter: Letter<'_>) -> Option<MailJob> {
     let id = TenantId::new(tenant.id.parse().unwrap());
     let mut tx = app.db.open_tenant(id).await.unwrap().unwrap();
-    let mail = Mail { to: &tenant.email, letter: Letter::PasswordChanged };
+    let mail = Mail { to: &tenant.email, letter };
     assert!(mails::tell(&mut tx, app, mail).await.unwrap());
     let hints = tx.commit().await.unwrap();
     mails::mark(app, &hints[0]).await.unwrap()
@@ -167,8 +167,9 @@ async fn without_a_platforms_account_a_link_leaves_by_the_vendor_itself_or_not_a
         if let Some(connection) = &connection {
             tenant.post("/api/connections", connection.clone()).await.expect(201);
         }
-        for app in &apps {
-            let job = leaving(app, &tenant).await;
+        // Two kinds of letters, since one address gets so many of each.
+        for (app, letter) in apps.iter().zip([Letter::PasswordChanged, Letter::MfaAdded]) {
+            let job = leaving(app, &tenant, letter).await;
             assert_eq!(job.map(|job| job.account.provider), through, "{connection:?}");
         }
     }
