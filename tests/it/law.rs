@@ -232,3 +232,52 @@ async fn every_post_with_an_effect_has_it_once_under_one_key() {
     }
     assert!(repeated > 50, "only {repeated} POSTs had an effect");
 }
+
+/// How many send the same change at once.
+const AT_ONCE: usize = 8;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_saw_the_same_version_changes_a_resource_once() {
+    let business = Neighbour::new().await;
+    let tenant = business.business();
+    let tag = async |path: &str| {
+        let answer = tenant.get(path).await;
+        (answer.status == 200).then(|| answer.header("etag").to_owned())
+    };
+    let send = async |method: Method, path: &str, tag: &str, body: Option<&Value>| {
+        let mut request = tenant.request(method, path).header("if-match", tag);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        tenant.send(request).await
+    };
+    let mut races = 0;
+    let routes: Vec<Route> = guarded().filter(|route| route.takes("If-Match")).collect();
+    for route in routes.iter().filter(|route| route.method == Method::PATCH) {
+        let path = path(route, &business);
+        let body = row(route).body_with(&|kind| business.id(kind)).unwrap();
+        let Some(seen) = tag(&path).await else { continue };
+        let all = (0..AT_ONCE).map(|_| send(Method::PATCH, &path, &seen, Some(&body)));
+        let answers = futures::future::join_all(all).await;
+        let won = answers.iter().filter(|answer| answer.status.is_success()).count();
+        // What comes in the very same moment may be told of the conflict rather than of the version.
+        let told = |answer: &&Answer| [409, 412].contains(&answer.status.as_u16());
+        let lost = answers.iter().filter(told).count();
+        assert_eq!((won, lost), (1, AT_ONCE - 1), "{}: {}", route.operation, answers[0]);
+        races += 1;
+    }
+    for route in routes.iter().filter(|route| route.method == Method::DELETE) {
+        let path = path(route, &business);
+        let change = routes.iter().find(|other| other.method == Method::PATCH && other.path == route.path);
+        let Some((change, seen)) = change.zip(tag(&path).await) else { continue };
+        let body = row(change).body_with(&|kind| business.id(kind)).unwrap();
+        let (changed, removed) = tokio::join!(
+            send(Method::PATCH, &path, &seen, Some(&body)),
+            send(Method::DELETE, &path, &seen, None)
+        );
+        let won = [&changed, &removed].iter().filter(|answer| answer.status.is_success()).count();
+        assert!(won <= 1, "{}: {changed} {removed}", route.operation);
+        races += 1;
+    }
+    assert!(races > 25, "only {races} resources were raced for");
+}

@@ -43,7 +43,9 @@ pub(crate) async fn update_me(
     let (id, _) = person(&cx.actor)?;
     let current = accounts::find_user(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
     if_match.require(current.version)?;
-    let user = accounts::update_self(&mut cx.tx, id, patch).await?.ok_or_else(Problem::not_found)?;
+    let user = accounts::update_self(&mut cx.tx, id, current.version, patch)
+        .await?
+        .ok_or_else(Problem::concurrent_change)?;
     let tenant_id = cx.tx.tenant();
     cx.commit(Versioned { version: user.version, answer: Json(Me { user, tenant_id }) }).await
 }

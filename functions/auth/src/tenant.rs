@@ -54,10 +54,9 @@ pub(crate) async fn update_tenant(
     let before = accounts::find_tenant(&mut cx.tx).await?;
     if_match.require(before.version)?;
     // Somebody else's change in between: the caller has not seen it.
-    let tenant = accounts::update_tenant(&mut cx.tx, before.version, &patch).await?.ok_or_else(|| {
-        Problem::conflict("concurrent_change", "Another request changed the same data; try again.")
-            .retry_after(1)
-    })?;
+    let tenant = accounts::update_tenant(&mut cx.tx, before.version, &patch)
+        .await?
+        .ok_or_else(Problem::concurrent_change)?;
     let entry = audit::Entry::by(&cx.actor, "tenant.updated", "tenant", tenant.id)
         .change(to_value(&before).ok(), to_value(&tenant).ok())
         .request(&request);

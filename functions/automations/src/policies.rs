@@ -12,8 +12,6 @@ use shared::{
     },
 };
 
-use crate::scoring::stale;
-
 /// Assignment policies.
 #[utoipa::path(get, path = "/api/assignment-policies", operation_id = "list_assignment_policies", tag = "automations",
     extensions(("x-role" = json!("viewer"))), params(PolicyFilter, shared::http::PageParams),
@@ -75,7 +73,7 @@ pub(crate) async fn update_assignment_policy(
         .on_constraint("assignment_members_user_id_fkey", unknown_member)
         .on_constraint("assignment_policies_fallback_user_id_fkey", unknown_fallback)?;
     if !changed {
-        return Err(stale());
+        return Err(Problem::concurrent_change());
     }
     let policy = assignment::find_policy(&mut cx.tx, id).await?.ok_or_else(Problem::internal)?;
     cx.commit(Versioned { version: policy.version, answer: Json(policy) }).await
@@ -92,7 +90,9 @@ pub(crate) async fn delete_assignment_policy(
 ) -> ApiResult {
     let found = assignment::find_policy(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
     seen.require(found.version)?;
-    assignment::delete_policy(&mut cx.tx, id).await?;
+    if !assignment::delete_policy(&mut cx.tx, id, found.version).await? {
+        return Err(Problem::concurrent_change());
+    }
     cx.commit(NoContent).await
 }
 

@@ -34,7 +34,7 @@ pub(crate) async fn set_scoring(
     };
     let now = cx.now();
     if !scoring::set_scoring(&mut cx.tx, now, found.version, rules.as_deref()).await? {
-        return Err(stale());
+        return Err(Problem::concurrent_change());
     }
     let scoring = scoring::find_scoring(&mut cx.tx).await?;
     cx.commit(Versioned { version: scoring.version, answer: Json(scoring) }).await
@@ -65,9 +65,4 @@ async fn rules(cx: &mut Cx<ManageAutomations>, given: Vec<NewRule>, found: &Scor
         });
     }
     Ok(rules)
-}
-
-/// 409 when two requests changed the same at the same time.
-pub(crate) fn stale() -> Problem {
-    Problem::conflict("concurrent_change", "Another request changed the same data; try again.").retry_after(1)
 }

@@ -64,7 +64,7 @@ pub(crate) async fn update_item(
         require_tax_rates(&mut cx, rates).await?;
     }
     let updated = update(&mut cx.tx, id, found.version, patch).await.on_constraint(SKU_TAKEN, sku_taken)?;
-    let item = updated.ok_or_else(super::invoices::changed_meanwhile)?;
+    let item = updated.ok_or_else(Problem::concurrent_change)?;
     cx.commit(Versioned { version: item.version, answer: Json(item) }).await
 }
 
@@ -76,7 +76,9 @@ pub(crate) async fn delete_item(mut cx: Cx<ManageFinance>, PathId(id): PathId, s
     let found = find_item(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
     seen.require(found.version)?;
     let now = cx.now();
-    archive_item(&mut cx.tx, now, id).await?;
+    if !archive_item(&mut cx.tx, now, id, found.version).await? {
+        return Err(Problem::concurrent_change());
+    }
     cx.commit(NoContent).await
 }
 

@@ -157,8 +157,3 @@ fn created(invoice: Invoice) -> Versioned<Created<Invoice>> {
 const fn shown(invoice: Invoice) -> Versioned<Json<Invoice>> {
     Versioned { version: invoice.version, answer: Json(invoice) }
 }
-
-/// Somebody changed the row between reading and writing it.
-pub(crate) fn changed_meanwhile() -> Problem {
-    Problem::conflict("concurrent_change", "Another request changed the same data; try again.").retry_after(1)
-}

@@ -55,9 +55,7 @@ pub(crate) async fn update_tax_rate(
 ) -> ApiResult {
     let found = find_tax_rate(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
     seen.require(found.version)?;
-    let rate = update(&mut cx.tx, id, found.version, &patch)
-        .await?
-        .ok_or_else(super::invoices::changed_meanwhile)?;
+    let rate = update(&mut cx.tx, id, found.version, &patch).await?.ok_or_else(Problem::concurrent_change)?;
     cx.commit(Versioned { version: rate.version, answer: Json(rate) }).await
 }
 
@@ -73,6 +71,8 @@ pub(crate) async fn delete_tax_rate(
     let found = find_tax_rate(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
     seen.require(found.version)?;
     let now = cx.now();
-    archive_tax_rate(&mut cx.tx, now, id).await?;
+    if !archive_tax_rate(&mut cx.tx, now, id, found.version).await? {
+        return Err(Problem::concurrent_change());
+    }
     cx.commit(NoContent).await
 }

@@ -19,11 +19,7 @@ use shared::{
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{
-    change::{concurrent_change, finish},
-    custom_fields,
-    leads::lead_exists,
-};
+use crate::{change::finish, custom_fields, leads::lead_exists};
 
 /// Leads to make, each judged by itself.
 #[derive(Deserialize, ToSchema)]
@@ -82,8 +78,8 @@ pub(crate) async fn create_leads(
     let actor = (cx.actor.kind(), Some(cx.actor.id()));
     let made = leads::insert_all(&mut cx.tx, now, &good, actor)
         .await
-        .on_constraint(IDENTITY_TAKEN, concurrent_change)
-        .on_constraint("leads_owner_id_fkey", concurrent_change)?;
+        .on_constraint(IDENTITY_TAKEN, Problem::concurrent_change)
+        .on_constraint("leads_owner_id_fkey", Problem::concurrent_change)?;
 
     let sees_all = cx.actor.own_records_of().is_none();
     let mut events = Vec::new();

@@ -163,7 +163,7 @@ pub(crate) async fn change_by<P: Permission>(
         return Err(already_known(&mut cx, &identities).await?);
     }
     let updated = updated
-        .on_constraint(PRIMARY_TAKEN, concurrent_change)
+        .on_constraint(PRIMARY_TAKEN, Problem::concurrent_change)
         .on_constraint("leads_owner_id_fkey", || {
             Problem::invalid("/ownerId", "unknown_user", "There is no such colleague.")
         })
@@ -175,11 +175,6 @@ pub(crate) async fn change_by<P: Permission>(
         })?
         .ok_or_else(Problem::not_found)?;
     finish_by(cx, updated, if_match, policy_id).await
-}
-
-/// 409 when two requests changed the primary address or number at the same time.
-pub(crate) fn concurrent_change() -> Problem {
-    Problem::conflict("concurrent_change", "Another request changed the same data; try again.").retry_after(1)
 }
 
 /// Tells what changed and answers the lead, unless the change may not stand.

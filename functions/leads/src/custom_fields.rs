@@ -16,8 +16,6 @@ use shared::{
 };
 use uuid::Uuid;
 
-use crate::change::concurrent_change;
-
 /// Custom fields.
 #[utoipa::path(get, path = "/api/custom-fields", operation_id = "list_custom_fields", tag = "leads",
     extensions(("x-role" = json!("viewer"))), params(CustomFieldFilter, shared::http::PageParams),
@@ -72,7 +70,7 @@ pub(crate) async fn update_custom_field(
     errors.into_result()?;
     let field = leads::update_custom_field(&mut cx.tx, id, found.version, &patch)
         .await?
-        .ok_or_else(concurrent_change)?;
+        .ok_or_else(Problem::concurrent_change)?;
     cx.commit(Versioned { version: field.version, answer: Json(field) }).await
 }
 
@@ -87,7 +85,9 @@ pub(crate) async fn delete_custom_field(
 ) -> ApiResult {
     let found = leads::find_custom_field(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
     seen.require(found.version)?;
-    leads::delete_custom_field(&mut cx.tx, id).await?;
+    if !leads::delete_custom_field(&mut cx.tx, id, found.version).await? {
+        return Err(Problem::concurrent_change());
+    }
     cx.commit(NoContent).await
 }
 

@@ -15,10 +15,7 @@ use shared::{
     },
 };
 
-use crate::{
-    change::concurrent_change,
-    leads::{lead_exists, require_lead, seen},
-};
+use crate::leads::{lead_exists, require_lead, seen};
 
 /// What a lead is recognised by.
 #[utoipa::path(get, path = "/api/leads/{id}/identities", operation_id = "list_identities", tag = "leads",
@@ -54,7 +51,8 @@ pub(crate) async fn create_identity(
         let known = leads::owner_of(&mut cx.tx, new.kind, &value).await?;
         return Err(lead_exists(seen(&mut cx, known).await?));
     }
-    let added = added.on_constraint(PRIMARY_TAKEN, concurrent_change)?.ok_or_else(Problem::not_found)?;
+    let added =
+        added.on_constraint(PRIMARY_TAKEN, Problem::concurrent_change)?.ok_or_else(Problem::not_found)?;
     tell(&mut cx, &added).await?;
     let location = format!("/api/leads/{id}/identities/{}", added.identity.id);
     cx.commit(Created { location, body: added.identity }).await
@@ -72,7 +70,7 @@ pub(crate) async fn update_identity(
     let (now, own_records_of) = (cx.now(), cx.actor.own_records_of());
     let changed = leads::update_identity(&mut cx.tx, now, (lead, id), own_records_of, patch)
         .await
-        .on_constraint(PRIMARY_TAKEN, concurrent_change)?
+        .on_constraint(PRIMARY_TAKEN, Problem::concurrent_change)?
         .ok_or_else(Problem::not_found)?;
     if patch.is_primary == Some(true) && !changed.identity.is_primary {
         return Err(Problem::invalid("/isPrimary", "not_allowed", "Only addresses and numbers are primary."));

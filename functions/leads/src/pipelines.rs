@@ -13,8 +13,6 @@ use shared::{
 };
 use uuid::Uuid;
 
-use crate::change::concurrent_change;
-
 /// Pipelines with their stages.
 #[utoipa::path(get, path = "/api/pipelines", operation_id = "list_pipelines", tag = "leads",
     extensions(("x-role" = json!("viewer"))), params(PipelineFilter, shared::http::PageParams),
@@ -32,7 +30,7 @@ pub(crate) async fn list_pipelines(mut cx: Cx<ReadLeads>, query: QueryString) ->
 pub(crate) async fn create_pipeline(mut cx: Cx<ManageLeads>, Valid(new): Valid<NewPipeline>) -> ApiResult {
     let pipeline = leads::insert_pipeline(&mut cx.tx, new)
         .await
-        .on_constraint("pipelines_tenant_id_default_key", concurrent_change)?;
+        .on_constraint("pipelines_tenant_id_default_key", Problem::concurrent_change)?;
     let created = Created { location: format!("/api/pipelines/{}", pipeline.id), body: &pipeline };
     cx.commit(Versioned { version: pipeline.version, answer: created }).await
 }
@@ -70,8 +68,8 @@ pub(crate) async fn update_pipeline(
     let now = cx.now();
     let pipeline = leads::update_pipeline(&mut cx.tx, now, id, found.version, patch)
         .await
-        .on_constraint("pipelines_tenant_id_default_key", concurrent_change)?
-        .ok_or_else(concurrent_change)?;
+        .on_constraint("pipelines_tenant_id_default_key", Problem::concurrent_change)?
+        .ok_or_else(Problem::concurrent_change)?;
     cx.commit(Versioned { version: pipeline.version, answer: Json(pipeline) }).await
 }
 
@@ -99,7 +97,9 @@ pub(crate) async fn delete_pipeline(mut cx: Cx<ManageLeads>, PathId(id): PathId,
         let detail = "Leads stand on this pipeline; move them first, or put the pipeline away.";
         return Err(Problem::conflict("pipeline_in_use", detail));
     }
-    leads::delete_pipeline(&mut cx.tx, id).await?;
+    if !leads::delete_pipeline(&mut cx.tx, id, found.version).await? {
+        return Err(Problem::concurrent_change());
+    }
     cx.commit(NoContent).await
 }
 

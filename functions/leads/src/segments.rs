@@ -15,7 +15,7 @@ use shared::{
 };
 use utoipa::ToSchema;
 
-use crate::{change::concurrent_change, custom_fields};
+use crate::custom_fields;
 
 /// Segments.
 #[utoipa::path(get, path = "/api/segments", operation_id = "list_segments", tag = "leads",
@@ -72,7 +72,7 @@ pub(crate) async fn update_segment(
     let now = cx.now();
     segments::update(&mut cx.tx, id, found.version, name, condition.as_ref())
         .await?
-        .ok_or_else(concurrent_change)?;
+        .ok_or_else(Problem::concurrent_change)?;
     if let Some(condition) = &condition {
         segments::fill(&mut cx.tx, now, id, condition).await?;
     }
@@ -88,7 +88,9 @@ pub(crate) async fn update_segment(
 pub(crate) async fn delete_segment(mut cx: Cx<ManageLeads>, PathId(id): PathId, seen: IfMatch) -> ApiResult {
     let found = segments::find(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
     seen.require(found.version)?;
-    segments::delete(&mut cx.tx, id).await?;
+    if !segments::delete(&mut cx.tx, id, found.version).await? {
+        return Err(Problem::concurrent_change());
+    }
     cx.commit(NoContent).await
 }
 

@@ -16,8 +16,6 @@ use shared::{
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::conversations::concurrent_change;
-
 /// Connections, the newest first.
 #[utoipa::path(get, path = "/api/connections", operation_id = "list_connections", tag = "messages",
     extensions(("x-role" = json!("admin"))), params(ConnectionFilter, shared::http::PageParams),
@@ -40,7 +38,7 @@ pub(crate) async fn create_connection(
     let now = cx.now();
     let connection = messages::insert_connection(&mut cx.tx, &app, now, new)
         .await
-        .on_constraint(CONNECTION_IS_DEFAULT, concurrent_change)?;
+        .on_constraint(CONNECTION_IS_DEFAULT, Problem::concurrent_change)?;
     let created = Created { location: format!("/api/connections/{}", connection.id), body: &connection };
     cx.commit(Versioned { version: connection.version, answer: created }).await
 }
@@ -69,8 +67,8 @@ pub(crate) async fn update_connection(
     if_match.require(before.version)?;
     let connection = messages::update_connection(&mut cx.tx, &app, &before, patch)
         .await
-        .on_constraint(CONNECTION_IS_DEFAULT, concurrent_change)?
-        .ok_or_else(concurrent_change)?;
+        .on_constraint(CONNECTION_IS_DEFAULT, Problem::concurrent_change)?
+        .ok_or_else(Problem::concurrent_change)?;
     cx.commit(Versioned { version: connection.version, answer: Json(connection) }).await
 }
 
@@ -82,12 +80,15 @@ pub(crate) async fn delete_connection(
     PathId(id): PathId,
     if_match: IfMatch,
 ) -> ApiResult {
-    if_match.require(find(&mut cx, id).await?.version)?;
-    if !messages::delete_connection(&mut cx.tx, id).await? {
-        return Err(Problem::conflict(
-            "in_use",
-            "Messages still wait for this connection; cancel or send them first.",
-        ));
+    let before = find(&mut cx, id).await?;
+    if_match.require(before.version)?;
+    if !messages::delete_connection(&mut cx.tx, &before).await? {
+        return Err(if find(&mut cx, id).await?.version == before.version {
+            let detail = "Messages still wait for this connection; cancel or send them first.";
+            Problem::conflict("in_use", detail)
+        } else {
+            Problem::concurrent_change()
+        });
     }
     cx.commit(NoContent).await
 }

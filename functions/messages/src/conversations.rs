@@ -66,7 +66,7 @@ pub(crate) async fn update_conversation(
         .on_constraint("conversations_assignee_id_fkey", || {
             Problem::invalid("/assigneeId", "unknown_user", "There is no such colleague.")
         })?
-        .ok_or_else(concurrent_change)?;
+        .ok_or_else(Problem::concurrent_change)?;
     cx.commit(Versioned { version: conversation.version, answer: Json(conversation) }).await
 }
 
@@ -215,8 +215,4 @@ async fn find<P: Permission>(cx: &mut Cx<P>, id: Uuid) -> ApiResult<Conversation
     messages::find_conversation(&mut cx.tx, id, cx.actor.own_records_of())
         .await?
         .ok_or_else(Problem::not_found)
-}
-
-pub(crate) fn concurrent_change() -> Problem {
-    Problem::conflict("concurrent_change", "Another request changed the same data; try again.").retry_after(1)
 }

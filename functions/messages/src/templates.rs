@@ -18,8 +18,6 @@ use shared::{
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::conversations::concurrent_change;
-
 /// Templates, the newest first.
 #[utoipa::path(get, path = "/api/templates", operation_id = "list_templates", tag = "messages",
     extensions(("x-role" = json!("viewer"))), params(TemplateFilter, shared::http::PageParams),
@@ -64,7 +62,7 @@ pub(crate) async fn update_template(
     if_match.require(before.row_version)?;
     let user = cx.actor.user_id();
     let template =
-        templates::update(&mut cx.tx, &before, patch, user).await?.ok_or_else(concurrent_change)?;
+        templates::update(&mut cx.tx, &before, patch, user).await?.ok_or_else(Problem::concurrent_change)?;
     cx.commit(Versioned { version: template.row_version, answer: Json(template) }).await
 }
 
@@ -76,9 +74,12 @@ pub(crate) async fn delete_template(
     PathId(id): PathId,
     if_match: IfMatch,
 ) -> ApiResult {
-    if_match.require(find(&mut cx, id).await?.row_version)?;
+    let before = find(&mut cx, id).await?;
+    if_match.require(before.row_version)?;
     let now = cx.now();
-    templates::archive(&mut cx.tx, now, id).await?;
+    if !templates::archive(&mut cx.tx, now, &before).await? {
+        return Err(Problem::concurrent_change());
+    }
     cx.commit(NoContent).await
 }
 

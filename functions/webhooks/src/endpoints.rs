@@ -193,6 +193,5 @@ fn check_target(app: &App, url: &str) -> ApiResult<()> {
 }
 
 async fn require_version(cx: &mut Cx<WriteWebhooks>, id: uuid::Uuid, if_match: &IfMatch) -> ApiResult<()> {
-    let endpoint = endpoints::find(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
-    if_match.require(endpoint.version)
+    if_match.require(endpoints::hold(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?)
 }

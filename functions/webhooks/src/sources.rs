@@ -146,6 +146,5 @@ pub(crate) async fn rotate_webhook_source(
 }
 
 async fn require_version(cx: &mut Cx<WriteWebhooks>, id: uuid::Uuid, if_match: &IfMatch) -> ApiResult<()> {
-    let source = sources::find(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
-    if_match.require(source.version)
+    if_match.require(sources::hold(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?)
 }

@@ -11,7 +11,7 @@ use shared::{
     wellness::{self, Goal, GoalFilter, GoalPatch, NewGoal, TypeOut},
 };
 
-use crate::metrics::{find_type, overtaken};
+use crate::metrics::find_type;
 
 /// Goals with their progress, newest first.
 #[utoipa::path(get, path = "/api/wellness/goals", operation_id = "list_goals", tag = "wellness",
@@ -67,7 +67,7 @@ pub(crate) async fn update_goal(
     let changed = wellness::update_goal(&mut cx.tx, now, &goal, patch, target)
         .await
         .on_constraint("metric_goals_ends_on_check", ends_before_it_starts)?
-        .ok_or_else(overtaken)?;
+        .ok_or_else(Problem::concurrent_change)?;
     cx.commit(Versioned { version: changed.tag(), answer: Json(changed) }).await
 }
 
@@ -83,7 +83,7 @@ pub(crate) async fn delete_goal(
     let goal = wellness::find_goal(&mut cx.tx, now, id, own).await?.ok_or_else(Problem::not_found)?;
     if_match.require(goal.tag())?;
     if !wellness::delete_goal(&mut cx.tx, &goal).await? {
-        return Err(overtaken());
+        return Err(Problem::concurrent_change());
     }
     cx.commit(NoContent).await
 }

@@ -106,7 +106,8 @@ pub(crate) async fn update_metric(
     if_match.require(before.version)?;
     let kind = find_type(&mut cx.tx, &before.kind, "/type").await?;
     let corrected = wellness::corrected(before.clone(), patch, &kind)?;
-    let after = wellness::update_metric(&mut cx.tx, &corrected).await?.ok_or_else(overtaken)?;
+    let after =
+        wellness::update_metric(&mut cx.tx, &corrected).await?.ok_or_else(Problem::concurrent_change)?;
     note(&mut cx, "metric.corrected", &before, Some(&after), &request).await?;
     cx.commit(Versioned { version: after.version, answer: Json(after) }).await
 }
@@ -124,7 +125,7 @@ pub(crate) async fn delete_metric(
     let metric = wellness::find_metric(&mut cx.tx, id, own).await?.ok_or_else(Problem::not_found)?;
     if_match.require(metric.version)?;
     if !wellness::delete_metric(&mut cx.tx, &metric).await? {
-        return Err(overtaken());
+        return Err(Problem::concurrent_change());
     }
     note(&mut cx, "metric.deleted", &metric, None, &request).await?;
     cx.commit(NoContent).await
@@ -148,9 +149,4 @@ pub(crate) async fn find_type(tx: &mut TenantTx, key: &str, pointer: &str) -> Re
     types.find(key).ok_or_else(|| {
         Problem::invalid(pointer, "unknown_type", "No such type; GET /api/wellness/types lists them.")
     })
-}
-
-/// Between reading and writing somebody else has written.
-pub(crate) fn overtaken() -> Problem {
-    Problem::conflict("concurrent_change", "Another request changed the same data; try again.").retry_after(1)
 }

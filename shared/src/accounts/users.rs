@@ -370,24 +370,30 @@ pub async fn delete_user(tx: &mut TenantTx, id: Uuid) -> DbResult<bool> {
     Ok(deleted.rows_affected() == 1)
 }
 
-/// Changes oneself.
+/// Changes oneself as of this version; `None` when there is another by now.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn update_self(tx: &mut TenantTx, id: Uuid, patch: SelfPatch) -> DbResult<Option<User>> {
+pub async fn update_self(
+    tx: &mut TenantTx,
+    id: Uuid,
+    version: i64,
+    patch: SelfPatch,
+) -> DbResult<Option<User>> {
     let (sets_zone, zone) = patch.timezone.into_parts();
     let (sets_locale, locale) = patch.locale.into_parts();
     let user = query_users!(
         "with u as (
              update users
-                set name = coalesce($3, name), timezone = case when $4 then $5 else timezone end,
-                    locale = case when $6 then $7 else locale end
-              where tenant_id = $1 and id = $2
+                set name = coalesce($4, name), timezone = case when $5 then $6 else timezone end,
+                    locale = case when $7 then $8 else locale end
+              where tenant_id = $1 and id = $2 and version = $3
              returning *
          )",
         "from u",
         tx.tenant(),
         id,
+        version,
         patch.name.as_set().map(Line::as_str),
         sets_zone,
         zone.map(Zone::into_string),

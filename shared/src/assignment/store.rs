@@ -178,21 +178,22 @@ pub async fn update_policy(tx: &mut TenantTx, id: Uuid, version: i64, patch: Pol
     Ok(changed)
 }
 
-/// Removes a policy and forgets its turns.
+/// Removes a policy of this version and forgets its turns; `false` when it has another by now.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn delete_policy(tx: &mut TenantTx, id: Uuid) -> DbResult<()> {
-    sqlx::query!(
-        "with turns as (delete from assignment_turns where tenant_id = $1 and name = $3)
-         delete from assignment_policies where tenant_id = $1 and id = $2",
+pub async fn delete_policy(tx: &mut TenantTx, id: Uuid, version: i64) -> DbResult<bool> {
+    let deleted = sqlx::query!(
+        "with turns as (delete from assignment_turns where tenant_id = $1 and name = $4)
+         delete from assignment_policies where tenant_id = $1 and id = $2 and version = $3",
         tx.tenant(),
         id,
+        version,
         format!("policy:{id}"),
     )
     .execute(tx.conn())
     .await?;
-    Ok(())
+    Ok(deleted.rows_affected() == 1)
 }
 
 /// Holds a lead that the caller may see until the transaction ends. False when there is none.

@@ -329,11 +329,12 @@ pub async fn update_item(
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn archive_item(tx: &mut TenantTx, now: DateTime<Utc>, id: Uuid) -> DbResult<bool> {
+pub async fn archive_item(tx: &mut TenantTx, now: DateTime<Utc>, id: Uuid, version: i64) -> DbResult<bool> {
     let done = sqlx::query!(
-        "update catalog_items set archived_at = coalesce(archived_at, $3) where tenant_id = $1 and id = $2",
+        "update catalog_items set archived_at = coalesce(archived_at, $4) where tenant_id = $1 and id = $2 and version = $3",
         tx.tenant(),
         id,
+        version,
         now,
     )
     .execute(tx.conn())

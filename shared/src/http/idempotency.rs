@@ -7,6 +7,8 @@
 //! Stored bodies are sealed, all of them: some answers carry a secret that is shown once (an API key, the secret of a
 //! webhook), most carry personal data, and a rule without exceptions cannot be forgotten. A body whose sealing key is
 //! gone is as good as lost, and the caller is told that the request was done.
+//!
+//! Whether a body is the same is told by a keyed hash: a plain one of a body that holds a password could be guessed at.
 
 use axum::{
     body::{Body, Bytes},
@@ -19,8 +21,8 @@ use serde_json::{Map, Value};
 use super::{Problem, cx::Refusal};
 use crate::{
     app::App,
-    crypto::{Purpose, sha256},
-    db::{DbResult, OnConstraint, TenantTx},
+    crypto::Purpose,
+    db::{DbResult, TenantTx},
 };
 
 /// The headers that belong to a stored answer.
@@ -32,7 +34,8 @@ pub(super) struct Claim {
     caller: String,
     route: String,
     key: String,
-    body_hash: [u8; 32],
+    /// Of query and body, under each live key, the newest first.
+    hashes: Vec<[u8; 32]>,
 }
 
 struct Stored {
@@ -53,15 +56,15 @@ impl Claim {
         (query, body): (&str, &[u8]),
     ) -> Result<Self, Refusal> {
         // Some POSTs say in their query what they want (a rehearsal, a format).
-        let body_hash =
-            if query.is_empty() { sha256(body) } else { sha256(&[query.as_bytes(), b"\n", body].concat()) };
-        let claim = Self { app: app.clone(), caller, route, key, body_hash };
+        let macs = app.secret_box().mac_keys("idempotency").map_err(|_| Problem::internal())?;
+        let hashes = macs.macs(&[query.as_bytes(), b"\n", body].concat()).collect();
+        let claim = Self { app: app.clone(), caller, route, key, hashes };
         if !claim.lock(tx).await? {
             return Err(Refusal::Problem(in_flight()));
         }
         match claim.find(tx).await? {
             None => Ok(claim),
-            Some(stored) if stored.body_hash == claim.body_hash => Err(claim
+            Some(stored) if claim.hashes.iter().any(|hash| *hash == *stored.body_hash) => Err(claim
                 .open(tx, &stored)
                 .map_or_else(Refusal::Problem, |body| Refusal::Replay(stored.replay(body)))),
             Some(_) => Err(Refusal::Problem(Problem::new(
@@ -125,39 +128,39 @@ impl Claim {
             .secret_box()
             .seal(tx.tenant(), Purpose::StoredResponse, &bytes)
             .map_err(|_| Problem::internal())?;
-        self.insert(tx, parts.status, Value::Object(headers), &sealed)
-            .await
-            .on_constraint("idempotency_keys_pkey", in_flight)?;
+        if !self.insert(tx, parts.status, Value::Object(headers), &sealed).await? {
+            return Err(in_flight());
+        }
         Ok(Response::from_parts(parts, Body::from(bytes)))
     }
 
-    /// An expired row under the same key is replaced; a live one means that a twin committed first.
+    /// An expired row under the same key is replaced. A live one means that a twin committed first: nothing is stored.
     async fn insert(
         &self,
         tx: &mut TenantTx,
         status: StatusCode,
         headers: Value,
         body: &[u8],
-    ) -> DbResult<()> {
-        sqlx::query!(
-            "with expired as (
-                 delete from idempotency_keys
-                  where tenant_id = $1 and caller = $2 and route = $3 and key = $4
-                    and created_at <= now() - interval '24 hours')
-             insert into idempotency_keys (tenant_id, caller, route, key, body_hash, status, headers, body)
-             values ($1, $2, $3, $4, $5, $6, $7, $8)",
+    ) -> DbResult<bool> {
+        let inserted = sqlx::query!(
+            "insert into idempotency_keys as k (tenant_id, caller, route, key, body_hash, status, headers, body)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)
+             on conflict on constraint idempotency_keys_pkey do update
+                set (body_hash, status, headers, body, created_at)
+                  = (excluded.body_hash, excluded.status, excluded.headers, excluded.body, now())
+              where k.tenant_id = $1 and k.created_at <= now() - interval '24 hours'",
             tx.tenant(),
             self.caller,
             self.route,
             self.key,
-            &self.body_hash[..],
+            self.hashes.first().map(<[u8; 32]>::as_slice).unwrap_or_default(),
             i16::try_from(status.as_u16()).unwrap_or(200),
             headers,
             body,
         )
         .execute(tx.conn())
         .await?;
-        Ok(())
+        Ok(inserted.rows_affected() == 1)
     }
 }
 

@@ -4,9 +4,12 @@
 //! counted there, by their network. All others are counted by whatever opens their tenant, in the same round trip, and
 //! the layer writes what was read into the answer's headers, refused or not.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
 };
 
 use axum::extract::FromRequestParts;
@@ -138,13 +141,19 @@ impl Meter {
         toll: Option<Toll>,
         open: impl AsyncFnOnce(Option<&Toll>) -> DbResult<Opened<G>>,
     ) -> Result<Option<(TenantTx, G)>, Problem> {
-        let by_redis = app.limits.redis().is_some();
+        if let Some(refusal) = toll.as_ref().and_then(|toll| app.limits.refusal(toll)) {
+            self.note(refusal)?;
+        }
+        let (by_redis, asked) = (app.limits.redis().is_some(), Instant::now());
         let Opened { mut granted, reading } = open(toll.as_ref().filter(|_| !by_redis)).await?;
         let reading = match (&toll, &mut granted) {
             (Some(toll), Some((tx, _))) if by_redis => app.limits.take_later(tx, toll).await?,
             _ => reading,
         };
-        reading.map_or(Ok(()), |reading| self.note(reading))?;
+        if let (Some(toll), Some(reading)) = (&toll, reading) {
+            app.limits.remember(toll, reading, asked);
+            self.note(reading)?;
+        }
         Ok(granted)
     }
 

@@ -80,8 +80,14 @@ fn add_components(document: &mut Value) -> Result<(), serde_json::Error> {
 }
 
 /// Operations that change a resource without regard to its version: what they do cannot overwrite another change.
-const WITHOUT_VERSION: [&str; 5] =
-    ["cancel_message", "delete_api_key", "delete_identity", "delete_session", "reschedule_message"];
+const WITHOUT_VERSION: [&str; 6] = [
+    "cancel_message",
+    "delete_api_key",
+    "delete_identity",
+    "delete_session",
+    "delete_tenant",
+    "reschedule_message",
+];
 
 /// Public operations whose effect an `Idempotency-Key` keeps from being repeated.
 const PUBLIC_WITH_KEY: [&str; 4] = ["accept_invite", "register_tenant", "reset_password", "verify_email"];

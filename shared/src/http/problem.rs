@@ -197,6 +197,13 @@ impl Problem {
         )
     }
 
+    /// 409: somebody else's change came in between; whoever looks again may go on.
+    #[must_use]
+    pub fn concurrent_change() -> Self {
+        Self::conflict("concurrent_change", "Another request changed the same data; try again.")
+            .retry_after(1)
+    }
+
     /// 422: one field is wrong.
     #[must_use]
     pub fn invalid(
@@ -325,8 +332,7 @@ impl From<DbError> for Problem {
             }
             DbError::Contention(cause) => {
                 tracing::warn!(cause, "transactions met");
-                Self::conflict("concurrent_change", "Another request changed the same data; try again.")
-                    .retry_after(1)
+                Self::concurrent_change()
             }
             DbError::OutOfRange(cause) => {
                 tracing::warn!(cause, "a value that no check has refused");

@@ -11,7 +11,10 @@
 //!
 //! **When Redis is away** PostgreSQL counts, from full buckets on: a caller may for one minute get what two minutes would
 //! give. No request fails for it.
+//!
+//! **Whoever was refused** is refused by the environment itself until there is a token again (see [`brake`]).
 
+mod brake;
 mod class;
 mod quota;
 mod reading;
@@ -20,7 +23,10 @@ mod scripts;
 mod toll;
 mod turn;
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 pub use class::Class;
 pub use quota::{Quota, Quotas};
@@ -36,6 +42,7 @@ use crate::{
     crypto::{CryptoError, MacKeys},
     db::{self, Db, DbResult, TenantTx},
 };
+use brake::Brake;
 
 /// The time in which an empty bucket fills up.
 pub const WINDOW: Duration = Duration::from_secs(60);
@@ -45,6 +52,7 @@ pub struct Limits {
     quotas: Quotas,
     macs: Option<MacKeys>,
     redis: Option<Redis>,
+    brake: Brake,
 }
 
 impl Limits {
@@ -55,7 +63,7 @@ impl Limits {
     pub fn new(config: &Config) -> Result<Self, CryptoError> {
         let macs = config.secret_box.as_ref().map(|keys| keys.mac_keys("rate-limit")).transpose()?;
         let redis = config.redis.clone().zip(macs.clone()).map(|(client, macs)| Redis::new(client, macs));
-        Ok(Self { quotas: config.rate_limits, macs, redis })
+        Ok(Self { quotas: config.rate_limits, macs, redis, brake: Brake::default() })
     }
 
     /// Redis, when there is one and it is not known to be away.
@@ -91,12 +99,33 @@ impl Limits {
             quota: self.quotas.get(class).caller,
             span: WINDOW,
         };
-        if let Some(redis) = self.redis()
-            && let Some(reading) = redis.take(class, std::slice::from_ref(&bucket)).await
-        {
-            return Ok(reading);
+        let asked = Instant::now();
+        if let Some(refusal) = self.brake.refusal(&bucket.key, asked) {
+            return Ok(refusal);
         }
-        db.take_token(class, &bucket).await
+        let by_redis = match self.redis() {
+            Some(redis) => redis.take(class, std::slice::from_ref(&bucket)).await,
+            None => None,
+        };
+        let reading = match by_redis {
+            Some(reading) => reading,
+            None => db.take_token(class, &bucket).await?,
+        };
+        self.brake.remember(bucket.key, reading, asked);
+        Ok(reading)
+    }
+
+    /// The refusal of a call whose caller or business is known to have no token yet.
+    pub(crate) fn refusal(&self, toll: &Toll) -> Option<Reading> {
+        let now = Instant::now();
+        let [caller, whole] = toll.names();
+        self.brake.refusal(&caller, now).or_else(|| self.brake.refusal(&whole, now))
+    }
+
+    /// Remembers what the counter said of a toll that was asked for at `asked`.
+    pub(crate) fn remember(&self, toll: &Toll, reading: Reading, asked: Instant) {
+        let [caller, whole] = toll.names();
+        self.brake.remember(if reading.of_caller { caller } else { whole }, reading, asked);
     }
 
     /// Takes the tokens once the tenant is open: in Redis or, when it went away this moment, in the open transaction.

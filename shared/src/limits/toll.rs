@@ -66,6 +66,17 @@ impl Toll {
         format!("select * from take_tokens('{}', {caller}, {whole}, {most}, {seconds})", self.caller)
     }
 
+    /// What the two buckets are remembered by before the business is known, the caller's first.
+    pub(super) fn names(&self) -> [String; 2] {
+        let class = self.class.word();
+        let whole = match &self.whole {
+            Whole::Tenant(tenant) => format!("{class}:t:{tenant}"),
+            Whole::OfKey(hash) => format!("{class}:k:{}", hex::encode(hash)),
+            Whole::Source(_, hash) => format!("{class}:s:{}", hex::encode(hash)),
+        };
+        [self.caller.clone(), whole]
+    }
+
     /// The buckets by their names, the caller's first.
     pub(super) fn buckets(&self, tenant: TenantId) -> [Bucket; 2] {
         let class = self.class.word();

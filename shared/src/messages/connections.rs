@@ -304,14 +304,15 @@ pub async fn update_connection(
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn delete_connection(tx: &mut TenantTx, id: Uuid) -> DbResult<bool> {
+pub async fn delete_connection(tx: &mut TenantTx, before: &Connection) -> DbResult<bool> {
     let deleted = sqlx::query!(
         "delete from connections c
-          where tenant_id = $1 and id = $2
+          where tenant_id = $1 and id = $2 and version = $3
             and not exists (select from effects e where e.tenant_id = $1 and e.connection_id = $2
                                                      and e.state in ('planned', 'dispatching', 'unknown'))",
         tx.tenant(),
-        id,
+        before.id,
+        before.version,
     )
     .execute(tx.conn())
     .await?;

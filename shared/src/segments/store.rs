@@ -166,13 +166,18 @@ pub async fn update(
     Ok(segment)
 }
 
-/// Removes a segment. Nobody leaves it by that.
+/// Removes a segment of this version; `false` when it has another by now. Nobody leaves it by that.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn delete(tx: &mut TenantTx, id: Uuid) -> DbResult<()> {
-    sqlx::query!("delete from segments where tenant_id = $1 and id = $2", tx.tenant(), id)
-        .execute(tx.conn())
-        .await?;
-    Ok(())
+pub async fn delete(tx: &mut TenantTx, id: Uuid, version: i64) -> DbResult<bool> {
+    let deleted = sqlx::query!(
+        "delete from segments where tenant_id = $1 and id = $2 and version = $3",
+        tx.tenant(),
+        id,
+        version
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(deleted.rows_affected() == 1)
 }

@@ -311,11 +311,13 @@ pub async fn update(
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn archive(tx: &mut TenantTx, now: DateTime<Utc>, id: Uuid) -> DbResult<bool> {
+pub async fn archive(tx: &mut TenantTx, now: DateTime<Utc>, before: &Template) -> DbResult<bool> {
     let done = sqlx::query!(
-        "update templates set archived_at = $3 where tenant_id = $1 and id = $2 and archived_at is null",
+        "update templates set archived_at = $4
+          where tenant_id = $1 and id = $2 and version = $3 and archived_at is null",
         tx.tenant(),
-        id,
+        before.id,
+        before.row_version,
         now,
     )
     .execute(tx.conn())

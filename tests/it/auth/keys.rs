@@ -6,7 +6,7 @@ use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::text;
+use super::{alter, text};
 use crate::support::{Client, Tenant};
 
 #[tokio::test]
@@ -158,4 +158,19 @@ async fn a_hundred_equal_requests_with_one_key_have_one_effect() {
     let again = post().await;
     assert_eq!((again.expect(201), again.header("idempotency-replayed")), (made[0].clone(), "true"));
     assert_eq!(tenant.get("/api/leads?include=total").await.expect(200)["total"], 1);
+
+    // After a day a key is as good as new.
+    alter(
+        &tenant,
+        "update idempotency_keys set created_at = created_at - interval '25 hours' where key = 'the-same'",
+    );
+    let request = tenant.request(Method::POST, "/api/leads").header("idempotency-key", "the-same");
+    let later = tenant.send(request.json(&json!({"firstName": "Twice"}))).await;
+    assert_eq!(
+        (&later.expect(201)["firstName"], later.header("idempotency-replayed")),
+        (&json!("Twice"), "")
+    );
+    let request = tenant.request(Method::POST, "/api/leads").header("idempotency-key", "the-same");
+    let again = tenant.send(request.json(&json!({"firstName": "Twice"}))).await;
+    assert_eq!((again.expect(201), again.header("idempotency-replayed")), (later.expect(201), "true"));
 }

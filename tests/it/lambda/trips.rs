@@ -138,3 +138,31 @@ async fn a_read_takes_three_round_trips_at_most_and_a_write_four() {
         })
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_was_refused_costs_the_database_nothing_until_there_is_a_token_again() {
+    let (mut world, proxy) = World::counted("refused").await;
+    world.set("RATE_LIMITS", "read=2/100");
+    let (noisy, quiet) = (world.register().await, world.register().await);
+    let read = async |token: &str| {
+        let before = proxy.trips();
+        let answer = world.call("leads", "GET", "/api/leads", token, "").await;
+        (answer, proxy.trips() - before)
+    };
+    for _ in 0..2 {
+        assert_eq!(read(&noisy).await.0.status, 200);
+    }
+    let (first, trips) = read(&noisy).await;
+    assert_eq!((first.status, trips > 0), (429, true));
+    for _ in 0..20 {
+        let (refused, trips) = read(&noisy).await;
+        assert_eq!((refused.status, trips), (429, 0));
+        let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=30).contains(&wait), "{wait}");
+        assert_eq!(refused.header("ratelimit-remaining"), Some("0"));
+    }
+    // Another business, and what is counted apart, are answered meanwhile.
+    assert_eq!(read(&quiet).await.0.status, 200);
+    let lead = r#"{"firstName":"Nora"}"#;
+    assert_eq!(world.call("leads", "POST", "/api/leads", &noisy, lead).await.status, 201);
+}

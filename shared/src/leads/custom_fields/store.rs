@@ -173,13 +173,18 @@ pub async fn update_custom_field(
     Ok(field)
 }
 
-/// Removes a definition. The values stay with the leads.
+/// Removes a definition of this version; `false` when it has another by now. The values stay with the leads.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn delete_custom_field(tx: &mut TenantTx, id: Uuid) -> DbResult<()> {
-    sqlx::query!("delete from custom_fields where tenant_id = $1 and id = $2", tx.tenant(), id)
-        .execute(tx.conn())
-        .await?;
-    Ok(())
+pub async fn delete_custom_field(tx: &mut TenantTx, id: Uuid, version: i64) -> DbResult<bool> {
+    let deleted = sqlx::query!(
+        "delete from custom_fields where tenant_id = $1 and id = $2 and version = $3",
+        tx.tenant(),
+        id,
+        version
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(deleted.rows_affected() == 1)
 }

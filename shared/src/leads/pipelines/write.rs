@@ -151,13 +151,18 @@ pub async fn count_on_pipeline(tx: &mut TenantTx, id: Uuid, kept: &[Uuid]) -> Db
     Ok(count)
 }
 
-/// Removes a pipeline with its stages.
+/// Removes a pipeline of this version with its stages; `false` when it has another by now.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn delete_pipeline(tx: &mut TenantTx, id: Uuid) -> DbResult<()> {
-    sqlx::query!("delete from pipelines where tenant_id = $1 and id = $2", tx.tenant(), id)
-        .execute(tx.conn())
-        .await?;
-    Ok(())
+pub async fn delete_pipeline(tx: &mut TenantTx, id: Uuid, version: i64) -> DbResult<bool> {
+    let deleted = sqlx::query!(
+        "delete from pipelines where tenant_id = $1 and id = $2 and version = $3",
+        tx.tenant(),
+        id,
+        version
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(deleted.rows_affected() == 1)
 }

@@ -8,5 +8,5 @@ pub use patterns::EventPattern;
 pub use secrets::{SignedWith, new_secret};
 pub use store::{
     Endpoint, EndpointFilter, EndpointPatch, EndpointRotation, NewEndpoint, Ping, delete, find, find_ping,
-    insert, list, rotate, update,
+    hold, insert, list, rotate, update,
 };

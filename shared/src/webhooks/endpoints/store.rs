@@ -267,6 +267,21 @@ pub async fn find_ping(tx: &mut TenantTx, id: Uuid) -> DbResult<Option<Ping>> {
     }))
 }
 
+/// Keeps others from changing an endpoint until the transaction ends, and answers its version.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn hold(tx: &mut TenantTx, id: Uuid) -> DbResult<Option<i64>> {
+    let version = sqlx::query_scalar!(
+        "select version from webhook_endpoints where tenant_id = $1 and id = $2 for no key update",
+        tx.tenant(),
+        id
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(version)
+}
+
 /// Changes the endpoint. Activating it forgives its former failures.
 ///
 /// # Errors

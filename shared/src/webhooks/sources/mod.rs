@@ -12,5 +12,6 @@ pub(crate) use origins::may_post;
 pub use secrets::{MadeSecret, live_secrets, new_secret};
 pub use settings::SourceSettings;
 pub use store::{
-    NewSource, Source, SourceFilter, SourcePatch, SourceRotation, delete, find, insert, list, rotate, update,
+    NewSource, Source, SourceFilter, SourcePatch, SourceRotation, delete, find, hold, insert, list, rotate,
+    update,
 };

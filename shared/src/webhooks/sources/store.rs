@@ -251,6 +251,21 @@ pub async fn find(tx: &mut TenantTx, id: Uuid) -> DbResult<Option<Source>> {
     Ok(source)
 }
 
+/// Keeps others from changing a source until the transaction ends, and answers its version.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn hold(tx: &mut TenantTx, id: Uuid) -> DbResult<Option<i64>> {
+    let version = sqlx::query_scalar!(
+        "select version from webhook_sources where tenant_id = $1 and id = $2 for no key update",
+        tx.tenant(),
+        id
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(version)
+}
+
 /// Changes the source.
 ///
 /// # Errors
