@@ -37,7 +37,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("FRONT_END_SECRETS", "secrets of servers that may say for which address they call, comma separated"),
     (
         "PLATFORM_MAIL_PROVIDER",
-        "who carries the product's own mails for businesses without an e-mail account: resend or sendgrid",
+        "who carries the product's own mails, whose links nobody else may read: resend or sendgrid",
     ),
     ("PLATFORM_MAIL_FROM", "their sender"),
     ("PLATFORM_MAIL_BASE_URL", "the provider's address, where it is not the usual one"),
@@ -58,7 +58,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("SEED", "local only: number of the demo data set, 0 for none"),
 ];
 
-/// Without it a business that has connected no e-mail account can be sent no link: no reset, no invitation.
+/// Without it a business that has connected no e-mail account at the vendor's own address can be sent no link: no reset, no invitation.
 const NO_PLATFORM_MAIL: &str = "no_platform_mail";
 /// The audience of access tokens.
 const AUDIENCE: &str = "wellspring";
@@ -120,7 +120,7 @@ pub struct Config {
     pub rate_limits: Quotas,
     /// Servers that may say for whom they call.
     pub front_ends: FrontEnds,
-    /// The account for the product's own mails of businesses that have none.
+    /// The account for the product's own mails.
     pub platform_mail: Option<Account>,
     /// SQS, unless the process brings its own transport.
     pub sqs: Option<(AwsConfig, QueueUrls)>,

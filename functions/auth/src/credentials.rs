@@ -12,7 +12,7 @@ use shared::{
     accounts::{self, Credentials, SignIn},
     app::App,
     audit,
-    auth::{Permission, SecureSelf, WriteSelf},
+    auth::{Permission, SecureSelf},
     http::{Accepted, ApiResult, Check, Cx, FRESHNESS, Problem, RequestId, Valid},
     mails::{self, Letter, Mail},
     private::Secret,
@@ -23,7 +23,7 @@ use utoipa::ToSchema;
 use crate::{
     door::{OwnSession, Visitor, person, prove_password},
     mfa::take_code,
-    recovery::{Mailed, ask_for_proof},
+    recovery::{Mailed, open_proof},
 };
 
 /// A password in place of another.
@@ -34,6 +34,9 @@ pub(crate) struct ChangePassword {
     current_password: Secret,
     /// The password from now on.
     new_password: Secret,
+    /// A code of the app, for those who have a second step.
+    #[serde(default)]
+    code: Option<Secret>,
 }
 
 impl Check for ChangePassword {}
@@ -76,7 +79,7 @@ pub(crate) struct Reauthenticated {
     extensions(("x-role" = json!("viewer")), ("x-scope" = json!("none"))), request_body = ChangePassword,
     responses((status = 200, body = SignIn)))]
 pub(crate) async fn change_password(
-    cx: Cx<WriteSelf>,
+    cx: Cx<OwnSession>,
     State(app): State<App>,
     visitor: Visitor,
     mut parts: Parts,
@@ -88,16 +91,17 @@ pub(crate) async fn change_password(
     accounts::refuse_weak_at("/newPassword", &body.new_password, &own)?;
     let verified = prove_password(&app, &visitor, &known, &body.current_password).await?;
     let hash = accounts::hash_password(&body.new_password).await?;
-    let mut cx = match Cx::<WriteSelf>::from_request_parts(&mut parts, &app).await {
+    let cx = match Cx::<OwnSession>::from_request_parts(&mut parts, &app).await {
         Ok(cx) => cx,
         Err(refusal) => return Ok(refusal.into_response()),
     };
+    let mut cx = prove_code(cx, &app, &visitor, &mut parts, &known, body.code.as_ref()).await?;
     let (session, token) = visitor.begin_session(app.secret_box())?;
     let account = accounts::change_password(&mut cx.tx, visitor.now, user, (&verified, &hash), &session)
         .await?
         .ok_or_else(Problem::unauthorized)?;
     let mail = Mail { to: account.email.expose(), letter: Letter::PasswordChanged };
-    mails::owe(&mut cx.tx, &app, mail).await?;
+    mails::tell(&mut cx.tx, &app, mail).await?;
     let answer = visitor.welcome(&app, account, &session, &token)?;
     let request = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     let entry = audit::Entry::by(&cx.actor, "user.password_changed", "user", user).request(&request);
@@ -105,8 +109,8 @@ pub(crate) async fn change_password(
     cx.commit(Json(answer)).await
 }
 
-/// Sends a mail to another address; it becomes the one to sign in with once the link is followed. One's own address again
-/// sends its proof again.
+/// Sends a mail to another address; it becomes the one to sign in with once the link is followed. The present address is told, and
+/// a link to a third one ends. One's own address again sends its proof again.
 #[utoipa::path(post, path = "/api/me/email", operation_id = "change_email", tag = "auth",
     extensions(("x-role" = json!("viewer")), ("x-scope" = json!("none"))), request_body = ChangeEmail,
     responses((status = 202, body = Mailed)))]
@@ -116,8 +120,14 @@ pub(crate) async fn change_email(
     Extension(RequestId(request)): Extension<RequestId>,
     Valid(body): Valid<ChangeEmail>,
 ) -> ApiResult {
-    let ((user, _), now) = (person(&cx.actor)?, cx.now());
-    let token = ask_for_proof(&mut cx.tx, &app, now, user, body.email.as_str()).await?;
+    let ((user, session), now) = (person(&cx.actor)?, cx.now());
+    let known = accounts::find_credentials(&mut cx.tx, user).await?.ok_or_else(Problem::unauthorized)?;
+    let (present, asked) = (known.email.expose().as_str(), body.email.as_str());
+    let token = open_proof(&mut cx.tx, now, (user, session), asked).await?;
+    mails::owe(&mut cx.tx, &app, Mail { to: asked, letter: Letter::Verify(&token) }).await?;
+    if present != asked {
+        mails::tell(&mut cx.tx, &app, Mail { to: present, letter: Letter::EmailRequested }).await?;
+    }
     let entry = audit::Entry::by(&cx.actor, "user.email_requested", "user", user).request(&request);
     audit::append(&mut cx.tx, &entry).await?;
     cx.commit(Accepted(Mailed::new(&app, Some(&token)))).await
@@ -134,22 +144,36 @@ pub(crate) async fn reauth(
     mut parts: Parts,
     Valid(body): Valid<Reauth>,
 ) -> ApiResult {
-    let (user, session) = person(&cx.actor)?;
+    let (_, session) = person(&cx.actor)?;
     let known = known(&app, cx).await?;
     prove_password(&app, &visitor, &known, &body.password).await?;
-    let mut cx = match Cx::<OwnSession>::from_request_parts(&mut parts, &app).await {
+    let cx = match Cx::<OwnSession>::from_request_parts(&mut parts, &app).await {
         Ok(cx) => cx,
         Err(refusal) => return Ok(refusal.into_response()),
     };
-    if known.mfa {
-        let code = body.code.as_ref().ok_or_else(|| {
-            Problem::invalid("/code", "required", "This account has a second step: give a code as well.")
-        })?;
-        cx = take_code(cx, &app, &visitor, &mut parts, user, code).await?;
-    }
+    let mut cx = prove_code(cx, &app, &visitor, &mut parts, &known, body.code.as_ref()).await?;
     accounts::refresh_proof(&mut cx.tx, visitor.now, session).await?;
     let fresh_until = visitor.now + FRESHNESS;
     cx.commit(Json(Reauthenticated { authenticated_at: visitor.now, fresh_until })).await
+}
+
+/// Takes a code from those who have a second step: the password alone is half of what they are recognised by.
+async fn prove_code<P: Permission>(
+    cx: Cx<P>,
+    app: &App,
+    visitor: &Visitor,
+    parts: &mut Parts,
+    known: &Credentials,
+    code: Option<&Secret>,
+) -> ApiResult<Cx<P>> {
+    if !known.mfa {
+        return Ok(cx);
+    }
+    let (user, _) = person(&cx.actor)?;
+    let code = code.ok_or_else(|| {
+        Problem::invalid("/code", "required", "This account has a second step: give a code as well.")
+    })?;
+    take_code(cx, app, visitor, parts, user, code).await
 }
 
 /// What the caller is recognised by. The transaction ends with it: none may wait for a hash.

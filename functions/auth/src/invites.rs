@@ -5,9 +5,12 @@ use serde::{Deserialize, Serialize};
 use shared::{
     accounts::{self, NewUser, SignIn},
     app::App,
+    audit,
     auth::{RecordScope, Role, WriteAdmin},
+    crypto::{OpaqueToken, TokenKind},
     db::TokenUse,
-    http::{ApiResult, Check, Claimed, Created, Cx, DoorKey, Problem, RequestId, Valid},
+    http::{ApiResult, Check, Claimed, Created, Cx, DoorKey, PathId, Problem, RequestId, Valid},
+    mails::{self, Letter, Mail},
     private::Secret,
     values::{Email, Line},
 };
@@ -90,6 +93,33 @@ pub(crate) async fn invite_user(
     cx.commit(Created { location, body: sent }).await
 }
 
+/// Invites again a colleague who has not chosen a password yet. Links that were sent before end.
+#[utoipa::path(post, path = "/api/users/{id}/invite", operation_id = "resend_invite", tag = "auth",
+    extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)),
+    responses((status = 200, body = SentInvite)))]
+pub(crate) async fn resend_invite(
+    mut cx: Cx<WriteAdmin>,
+    State(app): State<App>,
+    PathId(id): PathId,
+    Extension(RequestId(request)): Extension<RequestId>,
+) -> ApiResult {
+    let now = cx.now();
+    let user = accounts::find_user(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
+    require_rank(&cx.actor, user.role)?;
+    let token = OpaqueToken::generate(TokenKind::OneTime).map_err(|_| Problem::internal())?;
+    let invite = accounts::renew_invite(&mut cx.tx, now, id, &token).await?.ok_or_else(|| {
+        Problem::conflict(
+            "already_joined",
+            "This colleague has accepted the invitation, or never needed one.",
+        )
+    })?;
+    mails::owe(&mut cx.tx, &app, Mail { to: user.email.expose(), letter: Letter::Invite(&token) }).await?;
+    let entry = audit::Entry::by(&cx.actor, "user.invited_again", "user", id).request(&request);
+    audit::append(&mut cx.tx, &entry).await?;
+    let shown = app.config.app_env.is_local().then(|| token.expose().to_owned());
+    cx.commit(Json(SentInvite { invite_id: Some(invite.id), user_id: id, token: shown })).await
+}
+
 /// Accepts an invitation: sets the password and signs in. A second use is 410.
 #[utoipa::path(post, path = "/api/auth/accept-invite", operation_id = "accept_invite", tag = "auth",
     extensions(("x-role" = json!("public"))), request_body = AcceptInvite, responses((status = 200, body = SignIn)))]
@@ -104,6 +134,9 @@ pub(crate) async fn accept_invite(
         Ok(opened) => opened,
         Err(answered) => return Ok(answered),
     };
+    if tx.settings().suspended {
+        return Err(Problem::tenant_suspended());
+    }
     let tenant = tx.tenant_id();
     // The transaction must not wait for the hash; the invitation is spent by a conditional update in the next one.
     tx.commit().await?;

@@ -12,15 +12,16 @@ use shared::{
     accounts::{self, Confirmation},
     app::App,
     audit,
-    auth::{Permission, SecureSelf, WriteSelf, totp},
+    auth::{Permission, Role, SecureSelf, SecureUsers, WriteSelf, totp},
     db::TokenUse,
-    http::{ApiResult, Check, Cx, NoContent, Problem, RequestId, Valid},
+    http::{ApiResult, Check, Cx, IfMatch, NoContent, PathId, Problem, RequestId, Valid},
+    mails::{self, Letter, Mail},
     private::Secret,
 };
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::door::{Visitor, gone, knock_with_code, open_token, person};
+use crate::door::{Visitor, gone, knock_with_code, open_token, person, rank};
 
 /// What an app needs. It is shown once.
 #[derive(Serialize, ToSchema)]
@@ -47,6 +48,24 @@ pub(crate) struct VerifyMfa {
 
 impl Check for VerifyMfa {}
 
+/// What proves that somebody may have other recovery codes.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct RenewCodes {
+    /// A code of the app, or one of the recovery codes.
+    code: Secret,
+}
+
+impl Check for RenewCodes {}
+
+/// Other recovery codes. They are shown once.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RenewedCodes {
+    /// Codes that each open the account once when the app is lost.
+    recovery_codes: Vec<String>,
+}
+
 /// Makes a seed for an authenticator app. It counts once `POST /api/auth/mfa/verify` has got a first code.
 #[utoipa::path(post, path = "/api/auth/mfa", operation_id = "enrol_mfa", tag = "auth",
     extensions(("x-role" = json!("viewer")), ("x-scope" = json!("none"))),
@@ -65,9 +84,72 @@ pub(crate) async fn enrol_mfa(mut cx: Cx<SecureSelf>, State(app): State<App>) ->
     let enrolment = Enrolment {
         secret: totp::base32(&seed),
         otpauth_url: totp::url(&seed, known.email.expose()),
-        recovery_codes: codes.iter().map(|code| code.expose().to_owned()).collect(),
+        recovery_codes: shown(&codes),
     };
     cx.commit(Json(enrolment)).await
+}
+
+/// Makes other recovery codes; the earlier ones end. It needs a code besides the password within the last five minutes.
+#[utoipa::path(post, path = "/api/auth/mfa/recovery-codes", operation_id = "renew_recovery_codes", tag = "auth",
+    extensions(("x-role" = json!("viewer")), ("x-scope" = json!("none"))), request_body = RenewCodes,
+    responses((status = 200, body = RenewedCodes)))]
+pub(crate) async fn renew_recovery_codes(
+    mut cx: Cx<SecureSelf>,
+    State(app): State<App>,
+    visitor: Visitor,
+    mut parts: Parts,
+    Valid(body): Valid<RenewCodes>,
+) -> ApiResult {
+    let (user, _) = person(&cx.actor)?;
+    let known = accounts::find_credentials(&mut cx.tx, user).await?.ok_or_else(Problem::unauthorized)?;
+    if !known.mfa {
+        return Err(Problem::not_found());
+    }
+    let codes = totp::new_recovery_codes().map_err(|_| Problem::internal())?;
+    let mut cx = take_code(cx, &app, &visitor, &mut parts, user, &body.code).await?;
+    if !accounts::renew_recovery_codes(&mut cx.tx, user, &codes).await? {
+        return Err(Problem::not_found());
+    }
+    let mail = Mail { to: known.email.expose(), letter: Letter::RecoveryCodesRenewed };
+    mails::tell(&mut cx.tx, &app, mail).await?;
+    let request = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    let entry = audit::Entry::by(&cx.actor, "user.recovery_codes_renewed", "user", user).request(&request);
+    audit::append(&mut cx.tx, &entry).await?;
+    cx.commit(Json(RenewedCodes { recovery_codes: shown(&codes) })).await
+}
+
+/// Takes the second step away from a colleague who has lost it, signs the colleague out everywhere and tells them. An owner does it for
+/// everybody, an administrator for those of lower roles; an API key for nobody.
+#[utoipa::path(delete, path = "/api/users/{id}/mfa", operation_id = "delete_user_mfa", tag = "auth",
+    extensions(("x-role" = json!("admin")), ("x-scope" = json!("none"))), params(("id" = Uuid, Path)),
+    responses((status = 204)))]
+pub(crate) async fn delete_user_mfa(
+    mut cx: Cx<SecureUsers>,
+    State(app): State<App>,
+    PathId(id): PathId,
+    if_match: IfMatch,
+    Extension(RequestId(request)): Extension<RequestId>,
+) -> ApiResult {
+    let (caller, _) = person(&cx.actor)?;
+    let (before, _) = accounts::lock_user_and_owners(&mut cx.tx, id).await?;
+    let before = before.ok_or_else(Problem::not_found)?;
+    if_match.require(before.version)?;
+    if caller == id {
+        return Err(Problem::conflict("own_second_step", "DELETE /api/auth/mfa removes one's own."));
+    }
+    let rank = rank(&cx.actor);
+    if rank != Role::Owner && before.role >= rank {
+        return Err(Problem::role_required(Role::Owner));
+    }
+    if !accounts::remove_mfa(&mut cx.tx, id).await? {
+        return Err(Problem::not_found());
+    }
+    accounts::revoke_all_sessions(&mut cx.tx, id, "mfa_taken_away").await?;
+    let mail = Mail { to: before.email.expose(), letter: Letter::MfaTakenAway };
+    mails::tell(&mut cx.tx, &app, mail).await?;
+    let entry = audit::Entry::by(&cx.actor, "user.mfa_taken_away", "user", id).request(&request);
+    audit::append(&mut cx.tx, &entry).await?;
+    cx.commit(NoContent).await
 }
 
 /// Removes the second step. It needs the password, and a code, within the last five minutes.
@@ -75,12 +157,14 @@ pub(crate) async fn enrol_mfa(mut cx: Cx<SecureSelf>, State(app): State<App>) ->
     extensions(("x-role" = json!("viewer")), ("x-scope" = json!("none"))), responses((status = 204)))]
 pub(crate) async fn delete_mfa(
     mut cx: Cx<SecureSelf>,
+    State(app): State<App>,
     Extension(RequestId(request)): Extension<RequestId>,
 ) -> ApiResult {
     let (user, _) = person(&cx.actor)?;
     if !accounts::remove_mfa(&mut cx.tx, user).await? {
         return Err(Problem::not_found());
     }
+    warn(&mut cx, &app, user, Letter::MfaRemoved).await?;
     let entry = audit::Entry::by(&cx.actor, "user.mfa_removed", "user", user).request(&request);
     audit::append(&mut cx.tx, &entry).await?;
     cx.commit(NoContent).await
@@ -144,10 +228,22 @@ async fn confirm(
             return Err(Problem::conflict("mfa_not_pending", "No second step waits for its first code."));
         }
     }
+    warn(&mut cx, app, user, Letter::MfaAdded).await?;
     let request = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     let entry = audit::Entry::by(&cx.actor, "user.mfa_activated", "user", user).request(&request);
     audit::append(&mut cx.tx, &entry).await?;
     cx.commit(Json(json!({"active": true}))).await
+}
+
+/// Tells a user what has happened to the account.
+async fn warn<P: Permission>(cx: &mut Cx<P>, app: &App, user: Uuid, letter: Letter<'_>) -> ApiResult<()> {
+    let known = accounts::find_credentials(&mut cx.tx, user).await?.ok_or_else(Problem::unauthorized)?;
+    mails::tell(&mut cx.tx, app, Mail { to: known.email.expose(), letter }).await?;
+    Ok(())
+}
+
+fn shown(codes: &[Secret]) -> Vec<String> {
+    codes.iter().map(|code| code.expose().to_owned()).collect()
 }
 
 /// Takes a code from somebody who is signed in; a wrong one is counted, and the request ends.

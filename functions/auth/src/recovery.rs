@@ -1,14 +1,17 @@
 //! What comes by mail: a new password, the proof of an address.
 //!
 //! Asking for a new password is answered alike whoever asks for whom, and takes as long. The token goes to the address
-//! alone; on a developer's machine the answer carries it as well.
+//! alone; on a developer's machine the answer carries it as well. An address that many businesses know is sent a few mails: the
+//! first go where it was proved.
+//!
+//! All of this works while the business is suspended, as signing in does.
 
 use axum::{Json, extract::State, response::IntoResponse};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::{
-    accounts::{self, Candidate, EMAIL_TAKEN, Guard, Knock},
+    accounts::{self, EMAIL_TAKEN, Forgotten, Knock},
     app::App,
     audit,
     config::AppEnv,
@@ -28,8 +31,8 @@ use crate::door::{Visitor, bearer_of, gone, open_token_once};
 /// Requests from one network in fifteen minutes. A developer's machine and the test suite ask by the hundred.
 const LIMIT: i32 = 100;
 const LOCAL_LIMIT: i32 = 2_000;
-/// Mails for one address in fifteen minutes. More are answered alike and not sent.
-const MAILS: i32 = 10;
+/// Businesses of one address that a call sends a mail for. Whoever is in more of them names the business.
+const MOST_RESETS: i32 = 5;
 
 /// Who forgot the password.
 #[derive(Deserialize, ToSchema)]
@@ -37,7 +40,7 @@ const MAILS: i32 = 10;
 pub(crate) struct Forgot {
     /// The address to sign in with.
     email: Email,
-    /// Id or slug of the business; every business of the address when left out.
+    /// Id or slug of the business; the first five businesses of the address when left out.
     #[serde(default)]
     tenant: Option<Line>,
 }
@@ -103,9 +106,9 @@ pub(crate) async fn forgot(
 ) -> ApiResult {
     let answer_at = Instant::now() + accounts::FAILURE_FLOOR;
     let mut first = None;
-    for candidate in ask(&app, &visitor, &body).await? {
+    for forgotten in ask(&app, &visitor, &body).await? {
         let token = OpaqueToken::generate(TokenKind::OneTime).map_err(|_| Problem::internal())?;
-        if send_reset(&app, visitor.now, &candidate, body.email.as_str(), &token).await? {
+        if send_reset(&app, visitor.now, forgotten, body.email.as_str(), &token).await? {
             first.get_or_insert(token);
         }
     }
@@ -114,40 +117,35 @@ pub(crate) async fn forgot(
 }
 
 /// Asks the counters, and finds whom the address may open.
-async fn ask(app: &App, visitor: &Visitor, body: &Forgot) -> ApiResult<Vec<Candidate>> {
+async fn ask(app: &App, visitor: &Visitor, body: &Forgot) -> ApiResult<Vec<Forgotten>> {
     let is_relaxed = matches!(app.config.app_env, AppEnv::Local | AppEnv::Test);
     let limit = if is_relaxed { LOCAL_LIMIT } else { LIMIT };
     let keys = app.secret_box();
     let network = accounts::network_key(keys, visitor.address).map_err(|_| Problem::internal())?;
-    let guard = Guard::new(keys, body.email.as_str(), visitor.address).map_err(|_| Problem::internal())?;
     let mut tx = app.db.system(SystemReason::Login).await?;
     let wait = accounts::count_call(&mut tx, &app.limits, Knock::Forgot, &network, limit).await?;
-    let is_over =
-        accounts::count_call(&mut tx, &app.limits, Knock::ForgotAccount, guard.account_key(), MAILS).await?;
-    let mut candidates = accounts::find_logins(&mut tx, body.email.as_str()).await?;
+    let tenant = body.tenant.as_ref().map(Line::as_str);
+    let forgotten = accounts::find_forgotten(&mut tx, body.email.as_str(), tenant, MOST_RESETS).await?;
     tx.commit().await?;
-    if let Some(seconds) = wait {
-        return Err(crate::door::too_many(seconds));
-    }
-    candidates.retain(|one| one.active && is_over.is_none());
-    if let Some(tenant) = &body.tenant {
-        candidates
-            .retain(|one| one.tenant_slug == tenant.as_str() || one.tenant.to_string() == tenant.as_str());
-    }
-    Ok(candidates)
+    wait.map_or(Ok(forgotten), |seconds| Err(crate::door::too_many(seconds)))
 }
 
-/// Opens the reset and owes its mail in one transaction.
+/// Opens the reset and owes its mail in one transaction, unless the address has had enough of them.
 async fn send_reset(
     app: &App,
     now: DateTime<Utc>,
-    candidate: &Candidate,
+    forgotten: Forgotten,
     email: &str,
     token: &OpaqueToken,
 ) -> ApiResult<bool> {
-    let Some(mut tx) = app.db.open_tenant(candidate.tenant).await? else { return Ok(false) };
-    accounts::issue_token(&mut tx, now, TokenUse::Reset, candidate.user_id, &json!({}), token).await?;
-    mails::owe(&mut tx, app, Mail { to: email, letter: Letter::Reset(token) }).await?;
+    let Some(mut tx) = app.db.open_tenant(forgotten.tenant).await? else { return Ok(false) };
+    if !mails::tell(&mut tx, app, Mail { to: email, letter: Letter::Reset(token) }).await? {
+        tx.commit().await?;
+        return Ok(false);
+    }
+    // Good for this address alone: one that the account gets meanwhile has nothing to do with the mail.
+    let payload = json!({"email": email});
+    accounts::issue_token(&mut tx, now, TokenUse::Reset, forgotten.user, &payload, token).await?;
     app.queue.nudge(tx.commit().await?).await;
     Ok(true)
 }
@@ -178,7 +176,7 @@ pub(crate) async fn reset(
     let account =
         accounts::reset_password(&mut tx, visitor.now, grant.token_id, &hash).await?.ok_or_else(gone)?;
     let mail = Mail { to: account.email.expose(), letter: Letter::PasswordChanged };
-    mails::owe(&mut tx, &app, mail).await?;
+    mails::tell(&mut tx, &app, mail).await?;
     let answer = claim.store(&mut tx, NoContent).await?;
     note(&mut tx, "user.password_reset", account.id).await?;
     app.queue.nudge(tx.commit().await?).await;
@@ -208,24 +206,22 @@ pub(crate) async fn verify_email(
     let verified = VerifiedEmail { email: proved.email.clone(), email_verified_at: visitor.now };
     let answer = claim.store(&mut tx, Json(verified)).await?;
     if proved.former != proved.email {
-        mails::owe(&mut tx, &app, Mail { to: proved.former.expose(), letter: Letter::EmailChanged }).await?;
+        mails::tell(&mut tx, &app, Mail { to: proved.former.expose(), letter: Letter::EmailChanged }).await?;
         note(&mut tx, "user.email_changed", proved.user).await?;
     }
     app.queue.nudge(tx.commit().await?).await;
     Ok(answer)
 }
 
-/// Owes a mail to an address that is to be proved.
-pub(crate) async fn ask_for_proof(
+/// Opens the proof of an address that a session asks for, and returns the token for its mail.
+pub(crate) async fn open_proof(
     tx: &mut TenantTx,
-    app: &App,
     now: DateTime<Utc>,
-    user: Uuid,
+    whose: (Uuid, Uuid),
     email: &str,
 ) -> ApiResult<OpaqueToken> {
     let token = OpaqueToken::generate(TokenKind::OneTime).map_err(|_| Problem::internal())?;
-    accounts::issue_token(tx, now, TokenUse::Verify, user, &json!({"email": email}), &token).await?;
-    mails::owe(tx, app, Mail { to: email, letter: Letter::Verify(&token) }).await?;
+    accounts::issue_proof(tx, now, whose, email, &token).await?.ok_or_else(Problem::unauthorized)?;
     Ok(token)
 }
 

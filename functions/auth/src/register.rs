@@ -12,6 +12,7 @@ use shared::{
     db::{SystemReason, TenantSettings},
     http::{ApiResult, Check, Claimed, Created, DoorKey, Problem, Valid},
     ids::{TenantId, new_id},
+    mails::{self, Letter, Mail},
     private::Secret,
     values::{Country, Currency, Email, Line, Zone},
 };
@@ -89,7 +90,9 @@ pub(crate) async fn register(
     };
     let Registered { tenant, owner } =
         accounts::register(&mut tx, visitor.now, &registration, &session).await?;
-    crate::recovery::ask_for_proof(&mut tx, &app, visitor.now, owner.id, registration.email.as_str()).await?;
+    let email = registration.email.as_str();
+    let proof = crate::recovery::open_proof(&mut tx, visitor.now, (owner.id, session.id), email).await?;
+    mails::tell(&mut tx, &app, Mail { to: email, letter: Letter::Verify(&proof) }).await?;
     let answer = visitor.welcome(&app, owner, &session, &token)?.with_tenant(tenant);
     let answer = claim.store(&mut tx, created(answer)).await?;
     app.queue.nudge(tx.commit().await?).await;

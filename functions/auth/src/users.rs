@@ -10,7 +10,7 @@ use http::request::Parts;
 use serde::Serialize;
 use serde_json::{Value, json};
 use shared::{
-    accounts::{self, EMAIL_TAKEN, NewUser, User, UserFilter, UserPatch, UserStatus},
+    accounts::{self, EMAIL_TAKEN, NewUser, PASSWORD_MISSING, User, UserFilter, UserPatch, UserStatus},
     app::App,
     audit,
     auth::{ReadAdmin, Role, WriteAdmin},
@@ -141,13 +141,15 @@ pub(crate) async fn update_user(
     if leaves {
         require_another_owner(&before, owners)?;
     }
-    if before.status == "invited" && patch.status == Patch::Set(UserStatus::Active) {
-        return Err(Problem::conflict(
-            "invitation_open",
-            "An invited user becomes active by accepting the invitation.",
-        ));
-    }
-    let user = accounts::update_user(&mut cx.tx, id, &patch).await?.ok_or_else(Problem::not_found)?;
+    let user = accounts::update_user(&mut cx.tx, id, &patch)
+        .await
+        .on_constraint(PASSWORD_MISSING, || {
+            Problem::conflict(
+                "invitation_open",
+                "An invited user becomes active by accepting the invitation; it can be sent again.",
+            )
+        })?
+        .ok_or_else(Problem::not_found)?;
     let entry = audit::Entry::by(&cx.actor, "user.updated", "user", id)
         .change(Some(facts(&before)), Some(facts(&user)))
         .request(&request);

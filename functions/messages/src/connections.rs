@@ -4,7 +4,7 @@ use axum::{Json, extract::State, response::IntoResponse};
 use serde::Serialize;
 use shared::{
     app::App,
-    auth::{AdministerMessages, Permission, ReadConnections},
+    auth::{AdministerMessages, Permission, ReadConnections, TestConnections},
     db::OnConstraint,
     http::{
         ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid,
@@ -110,7 +110,7 @@ struct ConnectionTest {
     extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)),
     responses((status = 200, body = ConnectionTest)))]
 pub(crate) async fn test_connection(
-    mut cx: Cx<AdministerMessages>,
+    mut cx: Cx<TestConnections>,
     PathId(id): PathId,
     State(app): State<App>,
 ) -> ApiResult {

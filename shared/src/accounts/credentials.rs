@@ -1,14 +1,14 @@
 //! What a user signs in with, and how it changes.
 //!
 //! A new password ends every session, the one that asks included: whoever asked gets a new one with the answer, and an
-//! access token from before is refused with its next request. Open resets and half-done logins end as well.
+//! access token from before is refused with its next request. What is open by mail ends as well, see [`super::one_time`].
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Account, NewSession, signed_in::query_account};
+use super::{Account, NewSession, one_time::close_tokens, signed_in::query_account};
 use crate::{
-    db::{DbResult, TenantTx},
+    db::{DbResult, SystemTx, TenantTx},
     ids::TenantId,
     private::{Private, Secret},
 };
@@ -74,9 +74,6 @@ pub async fn change_password(
          ), ended as (
              update sessions s set revoked_at = now(), revoked_reason = 'password_changed' from u
               where s.tenant_id = $1 and s.user_id = u.id and s.revoked_at is null
-         ), closed as (
-             update one_time_tokens o set used_at = now() from u
-              where o.tenant_id = $1 and o.user_id = u.id and o.kind in ('reset', 'mfa') and o.used_at is null
          ), session as (
              insert into sessions (tenant_id, id, user_id, family_id, refresh_hash, session_version, authenticated_at,
                                    last_used_at, expires_at, user_agent, ip_hash, created_at, updated_at)
@@ -96,11 +93,14 @@ pub async fn change_password(
     )
     .fetch_optional(tx.conn())
     .await?;
+    if account.is_some() {
+        close_tokens(tx, user).await?;
+    }
     Ok(account)
 }
 
 /// Spends a reset, sets the password, ends all sessions and takes the mail as proof of the address. `None` when the reset
-/// was spent meanwhile or the user may not sign in.
+/// was spent meanwhile, the user may not sign in or has another address by now.
 ///
 /// # Errors
 /// When the database refuses.
@@ -110,24 +110,25 @@ pub async fn reset_password(
     token: Uuid,
     password_hash: &Secret,
 ) -> DbResult<Option<Account>> {
+    // The user's row is locked before the token's: two links of one user, followed at once, wait in one order.
     let account = query_account!(
-        "with spent as (
-             update one_time_tokens set used_at = $3
-              where tenant_id = $1 and id = $2 and kind = 'reset' and used_at is null and expires_at > now()
-             returning user_id
+        "with owner as (
+             select u.id, u.email from users u join one_time_tokens o on o.tenant_id = $1 and o.user_id = u.id
+              where u.tenant_id = $1 and u.status = 'active' and o.id = $2 and o.kind = 'reset' for update of u
+         ), spent as (
+             update one_time_tokens o set used_at = $3 from owner
+              where o.tenant_id = $1 and o.id = $2 and o.used_at is null and o.expires_at > now()
+                and o.payload->>'email' = owner.email
+             returning o.user_id
          ), u as (
              update users
                 set password_hash = $4, session_version = session_version + 1,
                     email_verified_at = coalesce(email_verified_at, $3)
-              where tenant_id = $1 and id in (select user_id from spent) and status = 'active'
+              where tenant_id = $1 and id in (select user_id from spent)
              returning *
          ), ended as (
              update sessions s set revoked_at = now(), revoked_reason = 'password_reset' from u
               where s.tenant_id = $1 and s.user_id = u.id and s.revoked_at is null
-         ), closed as (
-             update one_time_tokens o set used_at = $3 from u
-              where o.tenant_id = $1 and o.user_id = u.id and o.kind in ('reset', 'mfa') and o.used_at is null
-                and o.id <> $2
          )",
         "from u",
         tx.tenant(),
@@ -137,6 +138,9 @@ pub async fn reset_password(
     )
     .fetch_optional(tx.conn())
     .await?;
+    if let Some(account) = &account {
+        close_tokens(tx, account.id).await?;
+    }
     Ok(account)
 }
 
@@ -151,7 +155,8 @@ pub struct ProvedEmail {
     pub email: Private<String>,
 }
 
-/// Spends the proof of an address and makes the address the user's. Resets that went to another one end.
+/// Spends the proof of an address and makes the address the user's. When it is another one, what is open by mail ends. `None`
+/// when the proof was spent meanwhile, the user may not sign in, or the sessions that asked for another address have ended.
 ///
 /// # Errors
 /// [`EMAIL_TAKEN`](super::EMAIL_TAKEN) when a colleague has the address by now.
@@ -161,22 +166,19 @@ pub async fn prove_email(
     token: Uuid,
 ) -> DbResult<Option<ProvedEmail>> {
     let row = sqlx::query!(
-        r#"with spent as (
-             update one_time_tokens set used_at = $3
-              where tenant_id = $1 and id = $2 and kind = 'verify' and used_at is null and expires_at > now()
-             returning user_id, payload->>'email' as email
-         ), former as (
-             select u.id, u.email from users u join spent on spent.user_id = u.id
-              where u.tenant_id = $1 and u.status = 'active' for update
+        r#"with former as (
+             select u.id, u.email, u.session_version from users u
+               join one_time_tokens o on o.tenant_id = $1 and o.user_id = u.id
+              where u.tenant_id = $1 and u.status = 'active' and o.id = $2 and o.kind = 'verify' for update of u
+         ), spent as (
+             update one_time_tokens o set used_at = $3 from former f
+              where o.tenant_id = $1 and o.id = $2 and o.used_at is null and o.expires_at > now()
+                and (o.payload->>'email' = f.email or (o.payload->>'sessionVersion')::integer = f.session_version)
+             returning o.user_id, o.payload->>'email' as email
          ), u as (
-             update users u set email = spent.email, email_verified_at = $3
-               from spent join former on former.id = spent.user_id
+             update users u set email = spent.email, email_verified_at = $3 from spent
               where u.tenant_id = $1 and u.id = spent.user_id
              returning u.id, u.email
-         ), closed as (
-             update one_time_tokens o set used_at = $3 from u join former on former.id = u.id
-              where o.tenant_id = $1 and o.user_id = u.id and o.kind = 'reset' and o.used_at is null
-                and former.email <> u.email
          )
          select u.id as "id!", former.email as "former!", u.email as "email!" from u join former on former.id = u.id"#,
         tx.tenant(),
@@ -185,7 +187,42 @@ pub async fn prove_email(
     )
     .fetch_optional(tx.conn())
     .await?;
-    Ok(row.map(|row| ProvedEmail { user: row.id, former: row.former.into(), email: row.email.into() }))
+    let Some(row) = row else { return Ok(None) };
+    if row.former != row.email {
+        close_tokens(tx, row.id).await?;
+    }
+    Ok(Some(ProvedEmail { user: row.id, former: row.former.into(), email: row.email.into() }))
+}
+
+/// An account whose password somebody forgot.
+#[derive(Clone, Copy, Debug)]
+pub struct Forgotten {
+    /// The business.
+    pub tenant: TenantId,
+    /// The user.
+    pub user: Uuid,
+}
+
+/// The accounts that an address may choose a new password for, at most `most`: first those that have proved the address, since
+/// anybody may register a business with anybody's. `tenant` is the id or slug of the one that is meant.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn find_forgotten(
+    tx: &mut SystemTx,
+    email: &str,
+    tenant: Option<&str>,
+    most: i32,
+) -> DbResult<Vec<Forgotten>> {
+    // Not the checked macro: it would explain the statement as the owner of the schema, who may not call the function.
+    let rows: Vec<(Uuid, Uuid)> = sqlx::query_as("select tenant_id, user_id from find_resets($1, $2, $3)")
+        .bind(email)
+        .bind(tenant)
+        .bind(most)
+        .fetch_all(tx.conn())
+        .await?;
+    let found = rows.into_iter().map(|(tenant, user)| Forgotten { tenant: TenantId::new(tenant), user });
+    Ok(found.collect())
 }
 
 /// Notes that the user has just proved to be the one who signed in.

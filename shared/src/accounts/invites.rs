@@ -3,11 +3,40 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Account, NewSession, signed_in::query_account};
+use super::{
+    Account, Issued, NewSession, one_time::close_invites, one_time::issue_token, signed_in::query_account,
+};
 use crate::{
-    db::{DbResult, TenantTx},
+    crypto::OpaqueToken,
+    db::{DbResult, TenantTx, TokenUse},
     private::Secret,
 };
+
+/// Invites again whoever has never chosen a password, with a link in place of every earlier one; somebody who was disabled
+/// meanwhile is invited once more. `None` for those who have a password.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn renew_invite(
+    tx: &mut TenantTx,
+    now: DateTime<Utc>,
+    user: Uuid,
+    token: &OpaqueToken,
+) -> DbResult<Option<Issued>> {
+    let invited = sqlx::query!(
+        "update users set status = 'invited'
+          where tenant_id = $1 and id = $2 and password_hash is null and status in ('invited', 'disabled')",
+        tx.tenant(),
+        user,
+    )
+    .execute(tx.conn())
+    .await?;
+    if invited.rows_affected() == 0 {
+        return Ok(None);
+    }
+    close_invites(tx, user).await?;
+    issue_token(tx, now, TokenUse::Invite, user, &serde_json::json!({}), token).await.map(Some)
+}
 
 /// Spends the invitation, sets the password, proves the address and begins a session, in one statement. `None` when the
 /// invitation was used meanwhile or the user is not invited any more.
@@ -21,15 +50,19 @@ pub async fn accept_invite(
     password_hash: &Secret,
     session: &NewSession,
 ) -> DbResult<Option<Account>> {
+    // The user's row is locked before the token's, as where an invitation is sent again.
     let account = query_account!(
-        "with spent as (
-             update one_time_tokens set used_at = $3
-              where tenant_id = $1 and id = $2 and kind = 'invite' and used_at is null and expires_at > now()
-             returning user_id
+        "with invited as (
+             select u.id from users u join one_time_tokens o on o.tenant_id = $1 and o.user_id = u.id
+              where u.tenant_id = $1 and u.status = 'invited' and o.id = $2 and o.kind = 'invite' for update of u
+         ), spent as (
+             update one_time_tokens o set used_at = $3 from invited
+              where o.tenant_id = $1 and o.id = $2 and o.used_at is null and o.expires_at > now()
+             returning o.user_id
          ), u as (
              update users
                 set password_hash = $4, status = 'active', email_verified_at = $3, last_login_at = $3
-              where tenant_id = $1 and id in (select user_id from spent) and status = 'invited'
+              where tenant_id = $1 and id in (select user_id from spent)
              returning *
          ), session as (
              insert into sessions (tenant_id, id, user_id, family_id, refresh_hash, session_version, authenticated_at,

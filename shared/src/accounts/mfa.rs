@@ -36,11 +36,7 @@ pub async fn begin_mfa(
     let sealed = keys
         .seal(tx.tenant(), Purpose::MfaSecret, seed)
         .map_err(|error| DbError::Defect(error.to_string()))?;
-    let hashes: Vec<Vec<u8>> = recovery
-        .iter()
-        .filter_map(|code| totp::recovery_hash(code.expose()))
-        .map(|hash| hash.to_vec())
-        .collect();
+    let hashes = recovery_hashes(recovery);
     let begun = sqlx::query!(
         "update users set mfa_pending_secret = $3, recovery_hashes = $4
           where tenant_id = $1 and id = $2 and mfa_secret is null",
@@ -52,6 +48,26 @@ pub async fn begin_mfa(
     .execute(tx.conn())
     .await?;
     Ok(begun.rows_affected() == 1)
+}
+
+fn recovery_hashes(codes: &[Secret]) -> Vec<Vec<u8>> {
+    codes.iter().filter_map(|code| totp::recovery_hash(code.expose())).map(|hash| hash.to_vec()).collect()
+}
+
+/// Puts other recovery codes in place of those that a user has; false without a second step.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn renew_recovery_codes(tx: &mut TenantTx, user: Uuid, codes: &[Secret]) -> DbResult<bool> {
+    let renewed = sqlx::query!(
+        "update users set recovery_hashes = $3 where tenant_id = $1 and id = $2 and mfa_secret is not null",
+        tx.tenant(),
+        user,
+        &recovery_hashes(codes),
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(renewed.rows_affected() == 1)
 }
 
 /// Takes the first code of a pending seed, which makes it the one that logins ask for.

@@ -26,7 +26,8 @@ mod users;
 
 pub use api_keys::{ApiKey, IssuedKey, KeyFilter, KeyKind, NewKey, insert_key, list_keys, revoke_key};
 pub use credentials::{
-    Credentials, ProvedEmail, change_password, find_credentials, prove_email, refresh_proof, reset_password,
+    Credentials, Forgotten, ProvedEmail, change_password, find_credentials, find_forgotten, prove_email,
+    refresh_proof, reset_password,
 };
 pub use device::Device;
 pub(crate) use device::network;
@@ -36,12 +37,13 @@ pub use erase::{
 };
 pub use guesses::{Admission, Guard, Pass, admit, forgive, give_back, knows_network};
 pub(crate) use guesses::{Counted, NETWORK_LIMIT, PAIR_LIMIT, RATION, Target, WINDOW};
-pub use invites::accept_invite;
+pub use invites::{accept_invite, renew_invite};
 pub use login::{Candidate, NewSession, Proof, find_candidates, find_logins, sign_in};
 pub use mfa::{
-    Confirmation, begin_mfa, confirm_mfa, enter_by_challenge, open_challenge, remove_mfa, spend_code,
+    Confirmation, begin_mfa, confirm_mfa, enter_by_challenge, open_challenge, remove_mfa,
+    renew_recovery_codes, spend_code,
 };
-pub use one_time::{Issued, issue_token};
+pub use one_time::{Issued, issue_proof, issue_token};
 pub use passwords::{
     FAILURE_FLOOR, Hold, MOST_WORK, check_password, hash_password, refuse_weak, refuse_weak_at,
 };
@@ -60,6 +62,6 @@ pub use standing::{
 pub use tenants::{Tenant, TenantPatch, find_tenant, update_tenant};
 pub use throttle::{Knock, count_call, network_key};
 pub use users::{
-    EMAIL_TAKEN, NewUser, SelfPatch, User, UserFilter, UserPatch, UserStatus, delete_user, find_user,
-    insert_user, list_users, lock_user_and_owners, update_self, update_user,
+    EMAIL_TAKEN, NewUser, PASSWORD_MISSING, SelfPatch, User, UserFilter, UserPatch, UserStatus, delete_user,
+    find_user, insert_user, list_users, lock_user_and_owners, update_self, update_user,
 };

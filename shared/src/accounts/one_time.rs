@@ -1,4 +1,7 @@
 //! Tokens that travel by mail, or between the two steps of a login, and are good once.
+//!
+//! An open token is a right that outlives the moment of its making. So whatever ends a user's sessions ends these rights too:
+//! whoever knew a password until just now must not keep a link with which the account becomes theirs.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
@@ -66,4 +69,74 @@ pub async fn issue_token(
     .execute(tx.conn())
     .await?;
     Ok(issued)
+}
+
+/// Keeps the hash of a proof of an address, in place of those that were asked for other addresses. It remembers which sessions
+/// were good when this one asked: the proof of another address dies with them. `None` when the session is gone.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn issue_proof(
+    tx: &mut TenantTx,
+    now: DateTime<Utc>,
+    (user, session): (Uuid, Uuid),
+    email: &str,
+    token: &OpaqueToken,
+) -> DbResult<Option<Issued>> {
+    let issued = Issued::new(now, TokenUse::Verify);
+    // The version is the session's and not the user's: a password that changes at this very moment has raised the user's.
+    let done = sqlx::query!(
+        "with closed as (
+             update one_time_tokens set used_at = now()
+              where tenant_id = $1 and user_id = $3 and kind = 'verify' and used_at is null and payload->>'email' <> $6
+         )
+         insert into one_time_tokens (tenant_id, id, kind, hash, user_id, payload, expires_at)
+         select s.tenant_id, $2, 'verify', $5, s.user_id,
+                jsonb_build_object('email', $6::text, 'sessionVersion', s.session_version), $7
+           from sessions s where s.tenant_id = $1 and s.id = $4 and s.user_id = $3",
+        tx.tenant(),
+        issued.id,
+        user,
+        session,
+        &token.hash()[..],
+        email,
+        issued.expires_at,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok((done.rows_affected() == 1).then_some(issued))
+}
+
+/// Ends every open token with which the account could be entered or become somebody else's: resets, half-done logins, proofs of
+/// another address. A statement of its own, so that it sees what was committed while the user's row was waited for.
+///
+/// # Errors
+/// When the database refuses.
+pub(super) async fn close_tokens(tx: &mut TenantTx, user: Uuid) -> DbResult<()> {
+    sqlx::query!(
+        "update one_time_tokens o set used_at = now() from users u
+          where o.tenant_id = $1 and o.user_id = $2 and o.used_at is null and u.tenant_id = $1 and u.id = $2
+            and (o.kind in ('reset', 'mfa') or (o.kind = 'verify' and o.payload->>'email' is distinct from u.email))",
+        tx.tenant(),
+        user,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Ends every open invitation of a user.
+///
+/// # Errors
+/// When the database refuses.
+pub(super) async fn close_invites(tx: &mut TenantTx, user: Uuid) -> DbResult<()> {
+    sqlx::query!(
+        "update one_time_tokens set used_at = now()
+          where tenant_id = $1 and user_id = $2 and kind = 'invite' and used_at is null",
+        tx.tenant(),
+        user,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }

@@ -6,7 +6,7 @@ use sqlx::{FromRow, QueryBuilder};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::Account;
+use super::{Account, one_time::close_tokens};
 use crate::{
     auth::Role,
     db::{
@@ -147,7 +147,8 @@ pub async fn revoke_family(tx: &mut TenantTx, session: Uuid, reason: &str) -> Db
     Ok(user)
 }
 
-/// Ends all sessions of a user, those included whose making has not been committed yet: they carry the old version.
+/// Ends all sessions of a user, those included whose making has not been committed yet, since they carry the old version; and what
+/// is open by mail. For good: nothing brings them back.
 ///
 /// # Errors
 /// When the database refuses.
@@ -164,5 +165,5 @@ pub async fn revoke_all_sessions(tx: &mut TenantTx, user: Uuid, reason: &str) ->
     )
     .execute(tx.conn())
     .await?;
-    Ok(())
+    close_tokens(tx, user).await
 }

@@ -18,8 +18,6 @@ pub enum Knock {
     Register,
     /// Asking for a new password.
     Forgot,
-    /// Asking for a new password of one account, from anywhere.
-    ForgotAccount,
 }
 
 struct Counter {
@@ -49,7 +47,6 @@ pub async fn count_call(
     let kind = match knock {
         Knock::Register => "register",
         Knock::Forgot => "forgot",
-        Knock::ForgotAccount => "forgot_account",
     };
     if let Some(redis) = limits.redis() {
         let name = format!("{kind}:{}", hex::encode(key));

@@ -6,6 +6,7 @@ use sqlx::{FromRow, QueryBuilder};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::{one_time::close_invites, sessions::revoke_all_sessions};
 use crate::{
     auth::{RecordScope, Role},
     db::{
@@ -22,6 +23,8 @@ use crate::{
 
 /// The constraint that says: a colleague has this address already.
 pub const EMAIL_TAKEN: &str = "users_tenant_id_email_key";
+/// The constraint that says: whoever is active has chosen a password.
+pub const PASSWORD_MISSING: &str = "users_password_hash_check";
 
 /// A colleague.
 #[derive(Clone, Debug, Serialize, FromRow, ToSchema)]
@@ -111,7 +114,7 @@ impl Check for NewUser {}
 pub enum UserStatus {
     /// Yes.
     Active,
-    /// No; sessions end with their next request.
+    /// No; sessions and open links end for good.
     Disabled,
 }
 
@@ -323,11 +326,15 @@ pub async fn insert_user(
     Ok(user)
 }
 
-/// Changes a colleague.
+/// Changes a colleague. Disabling ends sessions and open links for good: enabling brings none of them back.
 ///
 /// # Errors
-/// When the database refuses.
+/// [`PASSWORD_MISSING`] when somebody who has never chosen a password is to be active.
 pub async fn update_user(tx: &mut TenantTx, id: Uuid, patch: &UserPatch) -> DbResult<Option<User>> {
+    if patch.status == Patch::Set(UserStatus::Disabled) {
+        revoke_all_sessions(tx, id, "disabled").await?;
+        close_invites(tx, id).await?;
+    }
     let (sets_team, team) = patch.team.clone().into_parts();
     let user = query_users!(
         "with u as (

@@ -85,8 +85,10 @@ permissions! {
     ManageMessages = Manager, Messages, Write;
     /// Looking at provider accounts.
     ReadConnections = Admin, Messages, Read;
-    /// Changing provider accounts.
-    AdministerMessages = Admin, Messages, Write;
+    /// Changing provider accounts: whoever does reads what is sent through them.
+    AdministerMessages = Admin, Messages, Write, Fresh;
+    /// Asking a provider whether it knows an account.
+    TestConnections = Admin, Messages, Write;
     /// Looking at what the sandbox would have sent, to whomever.
     ReadSandbox = Admin, Messages, Read => All;
     /// Reading what one was told inside the product.
@@ -139,4 +141,6 @@ permissions! {
     ReadAdmin = Admin, Admin, Read;
     /// Changing them.
     WriteAdmin = Admin, Admin, Write;
+    /// Changing how a colleague signs in.
+    SecureUsers = Admin, Admin, Write, FreshSession;
 }

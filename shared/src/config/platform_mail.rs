@@ -1,4 +1,4 @@
-//! The account through which the product's own mails leave when a business has none: links for resets, invitations, proofs.
+//! The account through which the product's own mails leave: links for resets, invitations, proofs, warnings.
 
 use serde_json::{Map, Value};
 

@@ -205,7 +205,7 @@ pub const LAWS: &[Law] = &[
         sql: "with allowed (name, owner) as (values
                   ('index_login', 'wellspring_lookup'), ('chain_audit', 'wellspring_lookup'), ('open_session', 'wellspring_lookup'),
                   ('open_api_key', 'wellspring_lookup'), ('open_webhook_source', 'wellspring_lookup'), ('open_tenant', 'wellspring_lookup'),
-                  ('open_refresh', 'wellspring_lookup'), ('open_ended_tenant', 'wellspring_lookup'), ('open_one_time_token', 'wellspring_lookup'), ('find_logins', 'wellspring_lookup'), ('find_candidates', 'wellspring_lookup'), ('session_of_refresh', 'wellspring_lookup'),
+                  ('open_refresh', 'wellspring_lookup'), ('open_ended_tenant', 'wellspring_lookup'), ('open_one_time_token', 'wellspring_lookup'), ('find_logins', 'wellspring_lookup'), ('find_candidates', 'wellspring_lookup'), ('session_of_refresh', 'wellspring_lookup'), ('find_resets', 'wellspring_lookup'),
                   ('search_leads', 'wellspring_lookup'), ('search_leads_page', 'wellspring_lookup'), ('search_conversations', 'wellspring_lookup'),
                   ('tenant_named', 'wellspring_lookup'), ('tenant_of_key', 'wellspring_lookup'), ('tenant_of_visitor', 'wellspring_lookup'), ('source_of_token', 'wellspring_lookup'), ('knows_network', 'wellspring_lookup'),
                   ('sweep_due', 'wellspring_sweeper'), ('sweep_schedules', 'wellspring_sweeper'),

@@ -34,4 +34,4 @@ pub use open::{
 pub use patience::Patience;
 pub use system::{SystemReason, SystemTx};
 pub use tenant::TenantTx;
-pub(crate) use toll::{give_guess_back, knows_network, take_guess, take_within};
+pub(crate) use toll::{give_guess_back, knows_network, take_guess, take_one_within, take_within};

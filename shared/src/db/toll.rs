@@ -31,10 +31,7 @@ impl Db {
     /// When the database refuses.
     pub(crate) async fn take_token(&self, class: Class, bucket: &Bucket) -> DbResult<Reading> {
         let mut lease = self.lease().await?;
-        // Ids, hex digits and numbers only.
-        let Bucket { key, quota, span } = bucket;
-        let statement =
-            format!("select true as of_caller, * from take_token('{key}', {quota}, {})", span.as_secs());
+        let statement = taking(bucket);
         let row = match lease.conn().fetch_one(sqlx::raw_sql(&statement)).await {
             Ok(row) => row,
             Err(error) => {
@@ -42,8 +39,26 @@ impl Db {
                 lease.conn().fetch_one(sqlx::raw_sql(&statement)).await?
             }
         };
-        reading(class, &row).ok_or_else(|| DbError::Defect("take_token answered no reading".to_owned()))
+        taken(class, &row)
     }
+}
+
+/// The statement that takes a token of one bucket: ids, hex digits and numbers only.
+fn taking(Bucket { key, quota, span }: &Bucket) -> String {
+    format!("select true as of_caller, * from take_token('{key}', {quota}, {})", span.as_secs())
+}
+
+fn taken(class: Class, row: &PgRow) -> DbResult<Reading> {
+    reading(class, row).ok_or_else(|| DbError::Defect("take_token answered no reading".to_owned()))
+}
+
+/// Takes a token of one bucket in a transaction that is open already.
+///
+/// # Errors
+/// When the database refuses.
+pub(crate) async fn take_one_within(tx: &mut TenantTx, class: Class, bucket: &Bucket) -> DbResult<Reading> {
+    let row = tx.conn().fetch_one(sqlx::raw_sql(&taking(bucket))).await?;
+    taken(class, &row)
 }
 
 /// Takes a toll in a transaction that is open already: for the moment in which Redis turns out to be away.

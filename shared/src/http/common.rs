@@ -24,7 +24,7 @@ pub(super) fn routes() -> Api {
 struct Health {
     /// Always `ok`; a failing part answers 503 instead.
     status: &'static str,
-    /// What works and will disappoint somebody: `no_platform_mail`, a business without an e-mail account can be sent no link.
+    /// What works and will disappoint somebody: `no_platform_mail`, a business without an e-mail account at the vendor's own address can be sent no link.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<&'static str>,
 }

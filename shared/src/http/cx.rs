@@ -263,7 +263,7 @@ impl<P: Permission> Cx<P> {
         actor.authorise::<P>(now)?;
         let reads = parts.method == Method::GET || P::SCOPE.access == Access::Read;
         if tx.settings().suspended && !reads && !P::WHEN_SUSPENDED {
-            return Err(Refusal::Problem(suspended()));
+            return Err(Refusal::Problem(Problem::tenant_suspended()));
         }
         let claim = match claim_key(parts)? {
             Some((route, key)) => {
@@ -276,15 +276,6 @@ impl<P: Permission> Cx<P> {
         };
         Ok(Self { tx, actor, now, queue: app.queue.clone(), claim, permission: PhantomData })
     }
-}
-
-/// 423 for writes of a suspended tenant; reads and exports go on.
-fn suspended() -> Problem {
-    Problem::new(
-        StatusCode::LOCKED,
-        "tenant_suspended",
-        "This business is suspended: reading works, changes do not.",
-    )
 }
 
 pub(super) fn claim_key(parts: &Parts) -> Result<Option<(String, String)>, Problem> {

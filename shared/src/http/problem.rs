@@ -187,6 +187,16 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, code, detail)
     }
 
+    /// 423: writes of a suspended business; reading and exporting go on.
+    #[must_use]
+    pub fn tenant_suspended() -> Self {
+        Self::new(
+            StatusCode::LOCKED,
+            "tenant_suspended",
+            "This business is suspended: reading works, changes do not.",
+        )
+    }
+
     /// 409: somebody else's change came in between; whoever looks again may go on.
     #[must_use]
     pub fn concurrent_change() -> Self {

@@ -23,6 +23,8 @@ pub enum Class {
     Webhook,
     /// What pages report.
     Event,
+    /// Mails about an account. No route is of this class: it is counted where the mail is planned, by the hour.
+    Mail,
 }
 
 /// Answered from memory or by the laptop's health checks; nothing is counted.
@@ -58,7 +60,7 @@ const SENDS: [&str; 5] = [
 
 impl Class {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Read,
         Self::Write,
         Self::Send,
@@ -68,6 +70,7 @@ impl Class {
         Self::Form,
         Self::Webhook,
         Self::Event,
+        Self::Mail,
     ];
 
     /// The class of a route, by its template. `None` for what is not counted.
@@ -103,6 +106,7 @@ impl Class {
             Self::Form => "form",
             Self::Webhook => "webhook",
             Self::Event => "event",
+            Self::Mail => "mail",
         }
     }
 }

@@ -158,12 +158,47 @@ impl Limits {
         db::take_within(tx, toll).await
     }
 
+    /// The quota of a class, for whoever names buckets of their own.
+    pub(crate) fn quota(&self, class: Class) -> Quota {
+        self.quotas.get(class)
+    }
+
+    /// Takes a token of one bucket while a tenant is open; how long to wait when there is none. In PostgreSQL it is taken by the
+    /// open transaction: one that fails has taken nothing.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub(crate) async fn take_one(
+        &self,
+        tx: &mut TenantTx,
+        class: Class,
+        bucket: &Bucket,
+    ) -> DbResult<Option<Duration>> {
+        let in_redis = match self.redis() {
+            Some(redis) => redis.take(class, std::slice::from_ref(bucket)).await,
+            None => None,
+        };
+        let reading = match in_redis {
+            Some(reading) => reading,
+            None => db::take_one_within(tx, class, bucket).await?,
+        };
+        Ok(reading.wait.map(Duration::from_secs_f64))
+    }
+
+    /// What stands for an address in the name of a bucket: a keyed hash.
+    pub(crate) fn hidden(&self, address: &str) -> String {
+        self.hash(address.as_bytes())
+    }
+
     /// A keyed hash of a network, apart for each key or source that it calls.
     fn network(&self, of: &[u8], address: IpAddr) -> String {
-        let text = [of, b"|", network(address).as_bytes()].concat();
-        // Half of a hash is enough to keep networks apart.
+        self.hash(&[of, b"|", network(address).as_bytes()].concat())
+    }
+
+    /// Half of a hash is enough to keep names apart.
+    fn hash(&self, text: &[u8]) -> String {
         let short = |mac: [u8; 32]| hex::encode(mac.get(..16).unwrap_or_default());
-        self.macs.as_ref().map(|macs| short(macs.mac(&text))).unwrap_or_default()
+        self.macs.as_ref().map(|macs| short(macs.mac(text))).unwrap_or_default()
     }
 }
 

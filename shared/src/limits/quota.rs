@@ -1,11 +1,11 @@
-//! Quotas: tokens a minute, which is also the burst.
+//! Quotas: tokens a minute (of mails: an hour), which is also the burst.
 
 use super::Class;
 
 /// The tokens of a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
-    /// Of one caller: a user, an API key, a network.
+    /// Of one caller: a user, an API key, a network; of mails, one recipient.
     pub caller: i32,
     /// Of the whole business or webhook source.
     pub whole: i32,
@@ -38,6 +38,8 @@ impl Quotas {
                 Class::Form => (120, 1_200),
                 Class::Webhook => (3_000, 6_000),
                 Class::Event => (600, 12_000),
+                // An hour's: of one kind to one address, and to whomever a business invites.
+                Class::Mail => (10, 120),
             };
             Quota { caller: caller * factor, whole: whole * factor }
         }))

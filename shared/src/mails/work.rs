@@ -1,4 +1,10 @@
-//! Marking a mail and writing what came of it.
+//! Marking a mail, choosing its road, and writing what came of it.
+//!
+//! **Which account carries it.** A link in these mails opens somebody's account, so nobody else of the business may read it on its
+//! way, whoever may change the business's connections. The platform's account carries it whenever there is one. Where there is none and
+//! mails are real, the business's own does, provided that it speaks to the vendor itself: an address of somebody's choice would be
+//! handed the link. The sandbox shows what it was given to administrators; it carries these mails on laptops and in tests,
+//! which is what it is there for, and never elsewhere.
 
 use std::time::Duration;
 
@@ -60,33 +66,29 @@ pub async fn mark(app: &App, hint: &Hint) -> DbResult<Option<MailJob>> {
     let Some(mut tx) = app.db.open_tenant(hint.tenant).await? else { return Ok(None) };
     let Some(claimed) = claim(&mut tx, hint.id).await? else { return Ok(None) };
     let (epoch, attempt) = (claimed.epoch, claimed.attempt);
-    let provider = claimed.provider.as_deref().and_then(Provider::parse).unwrap_or(Provider::Sandbox);
-    let state = ConnectionState::read(claimed.connection_status.as_deref());
+    let held = (hint.id, epoch);
     let mut job = None;
-    if let Some(account) = stand_in(app, &claimed, provider, state) {
-        job = open_content(app, &tx, hint.id, &claimed).map(|outgoing| MailJob {
-            tenant: hint.tenant,
-            account: account.clone(),
-            outgoing,
-            epoch,
-            attempt,
-        });
-        if job.is_none() {
-            fail(&mut tx, (hint.id, epoch), "not_sendable", "The mail does not open.").await?;
+    match road(app, &tx, &claimed) {
+        Road::Open(account) => {
+            let opened = account.zip(open_content(app, &tx, hint.id, &claimed));
+            match opened {
+                Some((account, outgoing)) => {
+                    job = Some(MailJob { tenant: hint.tenant, account, outgoing, epoch, attempt });
+                }
+                None => {
+                    let reason = "The mail or the account's secrets do not open.";
+                    fail(&mut tx, held, "not_sendable", reason).await?;
+                }
+            }
         }
-    } else if provider == Provider::Sandbox && app.config.app_env == AppEnv::Production {
-        // The sandbox shows what it would have sent to administrators, and this is a key to somebody's account.
-        tracing::error!(tenant = %hint.tenant, "a business without an e-mail account cannot be sent a mail");
-        fail(&mut tx, (hint.id, epoch), "no_account", "There is no e-mail account to send it with.").await?;
-    } else if state == ConnectionState::Disabled {
-        fail(&mut tx, (hint.id, epoch), "connection_disabled", "The e-mail account is switched off.").await?;
-    } else if state == ConnectionState::Paused {
-        back(&mut tx, (hint.id, epoch), attempt - 1, HELD).await?;
-    } else if let Some((account, outgoing)) = open(app, &tx, hint.id, &claimed, provider) {
-        job = Some(MailJob { tenant: hint.tenant, account, outgoing, epoch, attempt });
-    } else {
-        fail(&mut tx, (hint.id, epoch), "not_sendable", "The mail or the account's secrets do not open.")
-            .await?;
+        Road::Held => back(&mut tx, held, attempt - 1, HELD).await?,
+        Road::Closed => {
+            fail(&mut tx, held, "connection_disabled", "The e-mail account is switched off.").await?;
+        }
+        Road::None => {
+            tracing::error!(tenant = %hint.tenant, "there is no e-mail account that may carry a link");
+            fail(&mut tx, held, "no_account", "There is no e-mail account that may carry it.").await?;
+        }
     }
     app.queue.nudge(tx.commit().await?).await;
     Ok(job)
@@ -143,38 +145,55 @@ async fn claim(tx: &mut TenantTx, id: Uuid) -> DbResult<Option<Claimed>> {
     Ok(claimed)
 }
 
-/// The platform's account, when the business has none that can send: none at all, one that is held or switched off, and where mails
-/// are real the sandbox, which sends none.
-fn stand_in<'a>(
-    app: &'a App,
-    claimed: &Claimed,
-    provider: Provider,
-    state: ConnectionState,
-) -> Option<&'a Account> {
-    let is_real = matches!(app.config.app_env, AppEnv::Staging | AppEnv::Production);
-    let has_own = claimed.connection_status.is_some()
-        && state == ConnectionState::Active
-        && !(is_real && provider == Provider::Sandbox);
-    app.config.platform_mail.as_ref().filter(|_| !has_own)
+/// How a mail may leave.
+enum Road {
+    /// Through this account; none when its secrets do not open.
+    Open(Option<Account>),
+    /// Through the business's own account, once that is no longer held.
+    Held,
+    /// The business's own account is switched off.
+    Closed,
+    /// By none.
+    None,
 }
 
-fn open(
-    app: &App,
-    tx: &TenantTx,
-    id: Uuid,
-    claimed: &Claimed,
-    provider: Provider,
-) -> Option<(Account, Outgoing)> {
-    let outgoing = open_content(app, tx, id, claimed)?;
-    let secrets = match &claimed.secrets_sealed {
-        Some(sealed) => {
-            let opened = app.secret_box().open(tx.tenant(), Purpose::ConnectionSecrets, sealed).ok()?;
-            serde_json::from_slice(&opened).ok()?
+fn road(app: &App, tx: &TenantTx, claimed: &Claimed) -> Road {
+    if let Some(platform) = &app.config.platform_mail {
+        return Road::Open(Some(platform.clone()));
+    }
+    let is_real = matches!(app.config.app_env, AppEnv::Staging | AppEnv::Production);
+    let Some(own) = own_account(app, tx, claimed) else {
+        let nobody = Account {
+            provider: Provider::Sandbox,
+            settings: Value::Null,
+            secrets: Private::new(Value::Null),
+        };
+        return if is_real { Road::None } else { Road::Open(Some(nobody)) };
+    };
+    match ConnectionState::read(claimed.connection_status.as_deref()) {
+        ConnectionState::Disabled => Road::Closed,
+        ConnectionState::Paused => Road::Held,
+        ConnectionState::Active if is_real && own.as_ref().is_some_and(|own| !own.is_at_the_vendors()) => {
+            Road::None
         }
-        None => Value::Null,
+        ConnectionState::Active => Road::Open(own),
+    }
+}
+
+/// The business's own account, when the mail was planned with one that is still there; `Some(None)` when its secrets do not open.
+fn own_account(app: &App, tx: &TenantTx, claimed: &Claimed) -> Option<Option<Account>> {
+    claimed.connection_status.as_ref()?;
+    let provider = claimed.provider.as_deref().and_then(Provider::parse)?;
+    let secrets = match &claimed.secrets_sealed {
+        Some(sealed) => app
+            .secret_box()
+            .open(tx.tenant(), Purpose::ConnectionSecrets, sealed)
+            .ok()
+            .and_then(|opened| serde_json::from_slice(&opened).ok()),
+        None => Some(Value::Null),
     };
     let settings = claimed.settings.clone().unwrap_or_default();
-    Some((Account { provider, settings, secrets: Private::new(secrets) }, outgoing))
+    Some(secrets.map(|secrets| Account { provider, settings, secrets: Private::new(secrets) }))
 }
 
 fn open_content(app: &App, tx: &TenantTx, id: Uuid, claimed: &Claimed) -> Option<Outgoing> {

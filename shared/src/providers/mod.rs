@@ -51,6 +51,18 @@ impl Account {
         self.setting("baseUrl").unwrap_or(vendor).trim_end_matches('/')
     }
 
+    /// Whether what is sent with it goes to the provider itself, and not to an address that somebody has put in its place.
+    #[must_use]
+    pub fn is_at_the_vendors(&self) -> bool {
+        let own: &[&str] = match self.provider {
+            Provider::Sandbox => return false,
+            Provider::Twilio => &[twilio::VENDOR],
+            Provider::Resend => &[resend::VENDOR],
+            Provider::Sendgrid => &[sendgrid::VENDOR, sendgrid::VENDOR_IN_EUROPE],
+        };
+        self.setting("baseUrl").is_none_or(|base| own.contains(&base.trim_end_matches('/')))
+    }
+
     /// The sender's address or number.
     #[must_use]
     pub fn from(&self) -> Option<&str> {

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{Account, Cause, Outcome, Outgoing, bearer, json as body_of, no_answer, refusal, text};
 use crate::net::{Answer, OutboundClient, OutboundError};
 
-const VENDOR: &str = "https://api.resend.com";
+pub(super) const VENDOR: &str = "https://api.resend.com";
 
 #[expect(
     clippy::indexing_slicing,

@@ -6,7 +6,9 @@ use serde_json::json;
 use super::{Account, Cause, Outcome, Outgoing, bearer, json as body_of, no_answer, refusal, text};
 use crate::net::{Answer, OutboundClient, OutboundError};
 
-const VENDOR: &str = "https://api.sendgrid.com";
+pub(super) const VENDOR: &str = "https://api.sendgrid.com";
+/// The same for accounts whose data stays in the European Union (docs.sendgrid.com, regional e-mail).
+pub(super) const VENDOR_IN_EUROPE: &str = "https://api.eu.sendgrid.com";
 
 #[expect(
     clippy::indexing_slicing,

@@ -15,7 +15,7 @@ use crate::{
     net::{Answer, OutboundClient, OutboundError},
 };
 
-const VENDOR: &str = "https://api.twilio.com";
+pub(super) const VENDOR: &str = "https://api.twilio.com";
 
 pub(super) async fn send(client: &OutboundClient, account: &Account, outgoing: &Outgoing) -> Outcome {
     let body = form(account, outgoing);

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{client, login, mail, sign_in, text, token_of};
+use super::{client, login, mail, refresh, sign_in, text, token_of};
 use crate::support::{
     Client, Tenant,
     tenant::{PASSWORD, unique_email},
@@ -93,4 +93,65 @@ async fn a_role_counts_from_the_next_request_and_a_removed_colleague_is_out() {
     assert!(orphan["ownerId"].is_null());
     let audit = tenant.get("/api/audit?action=user.deleted").await.expect(200);
     assert_eq!(audit["items"][0]["objectId"], user["id"]);
+}
+
+#[tokio::test]
+async fn enabling_a_colleague_brings_back_no_session_and_no_link() {
+    let tenant = Tenant::new().await;
+    let email = unique_email("tess");
+    let new = json!({"name": "Tess", "email": email, "role": "staff", "password": PASSWORD});
+    let user = tenant.post("/api/users", new).await.expect(201);
+    let session = sign_in(&email).await;
+    let asked = Client::anonymous().post("/api/auth/forgot", json!({"email": email})).await.expect(202);
+    let path = format!("/api/users/{}", text(&user["id"]));
+    let disabled = tenant.patch(&path, json!({"status": "disabled"})).await;
+    assert_eq!(disabled.expect(200)["status"], "disabled");
+    // The tag is that of the row as it is now.
+    let request = tenant.request(reqwest::Method::PATCH, &path).header("if-match", disabled.header("etag"));
+    tenant.send(request.json(&json!({"status": "active"}))).await.expect(200);
+
+    client(&session).get("/api/me").await.expect_problem(401, "unauthorized");
+    refresh(text(&session["refreshToken"])).await.expect_problem(401, "unauthorized");
+    let reset = json!({"token": asked["token"], "password": "another horse, another battery"});
+    Client::anonymous().post("/api/auth/reset", reset).await.expect_problem(410, "token_used");
+    sign_in(&email).await;
+}
+
+#[tokio::test]
+async fn an_invitation_is_sent_again_and_nobody_is_active_without_a_password() {
+    let tenant = Tenant::new().await;
+    let admin = tenant.colleague("admin").await;
+    let email = unique_email("guest");
+    let sent = tenant.post("/api/users/invite", json!({"email": email, "role": "owner"})).await.expect(201);
+    let path = format!("/api/users/{}", text(&sent["userId"]));
+    let status = async |status: &str| tenant.patch(&path, json!({"status": status})).await;
+    status("active").await.expect_problem(409, "invitation_open");
+    status("disabled").await.expect(200);
+    status("active").await.expect_problem(409, "invitation_open");
+    let accept = async |token: &serde_json::Value| {
+        let body = json!({"token": token, "password": PASSWORD});
+        Client::anonymous().post("/api/auth/accept-invite", body).await
+    };
+    accept(&sent["token"]).await.expect_problem(410, "token_used");
+
+    let again = format!("{path}/invite");
+    admin.post(&again, json!({})).await.expect_problem(403, "role_required");
+    let second = tenant.post(&again, json!({})).await.expect(200);
+    assert_eq!(second["userId"], sent["userId"]);
+    let third = tenant.post(&again, json!({})).await.expect(200);
+    for dead in [&sent, &second] {
+        accept(&dead["token"]).await.expect_problem(410, "token_used");
+    }
+    let mails = tenant.request(reqwest::Method::GET, "/api/messages/sandbox").query(&[("recipient", &email)]);
+    let third_mail = crate::support::eventually("the third invitation", async || {
+        let page = tenant.send(mails.try_clone().unwrap()).await.expect(200);
+        let items = page["items"].as_array().unwrap().clone();
+        items.into_iter().find(|mail| json!(token_of(mail)) == third["token"])
+    });
+    third_mail.await;
+    let session = accept(&third["token"]).await.expect(200);
+    assert_eq!(session["user"]["role"], "owner");
+    tenant.post(&again, json!({})).await.expect_problem(409, "already_joined");
+    let audit = tenant.get("/api/audit?action=user.invited_again").await.expect(200);
+    assert_eq!(audit["items"].as_array().unwrap().len(), 2);
 }

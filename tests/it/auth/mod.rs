@@ -10,6 +10,7 @@ mod sessions;
 mod settings;
 mod standing;
 mod step_up;
+mod takeover;
 mod tenant_life;
 mod tokens;
 
@@ -52,11 +53,11 @@ fn alter(tenant: &Tenant, sql: &str) {
     );
 }
 
-/// The mail to an address, once it has left.
-async fn mail(tenant: &Tenant, recipient: &str, subject: &str) -> Value {
+/// The mail to an address, once it has left, as an administrator sees it in the sandbox.
+async fn mail(admin: &Client, recipient: &str, subject: &str) -> Value {
     eventually(&format!("the mail `{subject}`"), async || {
-        let request = tenant.request(Method::GET, "/api/messages/sandbox");
-        let page = tenant.send(request.query(&[("recipient", recipient)])).await.expect(200);
+        let request = admin.request(Method::GET, "/api/messages/sandbox");
+        let page = admin.send(request.query(&[("recipient", recipient)])).await.expect(200);
         page["items"].as_array().unwrap().iter().find(|mail| mail["subject"] == subject).cloned()
     })
     .await

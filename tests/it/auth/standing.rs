@@ -9,10 +9,10 @@ use shared::{
     config::{Config, Needs},
 };
 
-use super::{alter, mail, sign_in, text};
+use super::{alter, login, mail, sign_in, text};
 use crate::support::{
     Client, Tenant, eventually, stack,
-    tenant::{self, PASSWORD},
+    tenant::{self, PASSWORD, unique_email},
 };
 
 /// Invokes the operator's function.
@@ -153,6 +153,33 @@ async fn a_suspended_business_exports_and_its_other_jobs_rest_until_they_are_end
     let import = ended(imports[0].clone()).await;
     assert_eq!((&import["status"], &import["created"]), (&json!("completed"), &json!(1)), "{import}");
     assert_eq!(tenant.get("/api/leads?include=total").await.expect(200)["total"], 2);
+}
+
+#[tokio::test]
+async fn a_suspended_business_takes_nobody_in_and_its_people_keep_their_accounts() {
+    const NEW_PASSWORD: &str = "another horse, another battery";
+    let tenant = Tenant::new().await;
+    let guest = json!({"email": unique_email("guest"), "role": "staff"});
+    let invite = tenant.post("/api/users/invite", guest).await.expect(201);
+    let moved = unique_email("moved");
+    let asked = tenant.post("/api/me/email", json!({"email": moved})).await.expect(202);
+    operate(json!({"tenant": tenant.id, "status": "suspended", "reason": "unpaid"})).await.unwrap();
+
+    let anonymous = Client::anonymous();
+    let accept = json!({"token": invite["token"], "password": PASSWORD});
+    anonymous.post("/api/auth/accept-invite", accept.clone()).await.expect_problem(423, "tenant_suspended");
+    // How one signs in is one's own affair: a stolen password is changed whether or not the business has paid.
+    anonymous.post("/api/auth/verify-email", json!({"token": asked["token"]})).await.expect(200);
+    let forgotten = anonymous.post("/api/auth/forgot", json!({"email": moved})).await.expect(202);
+    let reset = json!({"token": forgotten["token"], "password": NEW_PASSWORD});
+    anonymous.post("/api/auth/reset", reset).await.expect(204);
+    let session = login(json!({"email": moved, "password": NEW_PASSWORD})).await.expect(200);
+    let change = json!({"currentPassword": NEW_PASSWORD, "newPassword": PASSWORD});
+    super::client(&session).post("/api/me/password", change).await.expect(200);
+    sign_in(&moved).await;
+
+    operate(json!({"tenant": tenant.id, "status": "active"})).await.unwrap();
+    anonymous.post("/api/auth/accept-invite", accept).await.expect(200);
 }
 
 #[tokio::test]

@@ -3,7 +3,10 @@
 use serde_json::json;
 
 use super::alter;
-use crate::support::{Tenant, tenant::PASSWORD};
+use crate::{
+    support::{Tenant, tenant::PASSWORD},
+    tenancy::routes::NOBODY,
+};
 
 #[tokio::test]
 async fn dangerous_calls_want_the_password_within_five_minutes() {
@@ -17,9 +20,14 @@ async fn dangerous_calls_want_the_password_within_five_minutes() {
         tenant.delete("/api/tenant").await,
         tenant.post("/api/auth/mfa", json!({})).await,
         tenant.post("/api/me/email", json!({"email": "elsewhere@example.com"})).await,
+        tenant.post("/api/auth/mfa/recovery-codes", json!({"code": "000000"})).await,
+        tenant.delete(&format!("/api/users/{NOBODY}/mfa")).await,
         tenant
-            .post("/api/finance/payments/0198a000-0000-7000-8000-00000000dead/refund", json!({"amount": 1}))
+            .post("/api/connections", json!({"channel": "sms", "provider": "sandbox", "name": "Ours"}))
             .await,
+        tenant.patch(&format!("/api/connections/{NOBODY}"), json!({"isDefault": true})).await,
+        tenant.delete(&format!("/api/connections/{NOBODY}")).await,
+        tenant.post(&format!("/api/finance/payments/{NOBODY}/refund"), json!({"amount": 1})).await,
     ] {
         refused.expect_problem(401, "reauth_required");
     }

@@ -3,6 +3,7 @@
 mod attacks;
 mod front_ends;
 mod guesses;
+mod mails;
 mod night;
 mod story;
 mod turns;

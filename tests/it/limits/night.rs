@@ -12,7 +12,7 @@ use crate::support::{Tenant, eventually, stack, tenant::unique_email};
 /// Rows that have outlived their use beside one of each kind that has not, and no partition for the coming month.
 const BEFORE: &str = "
     insert into tenants (id, slug, name) values ('TENANT', 'night', 'Night');
-    insert into users (tenant_id, id, email, name, role) values ('TENANT', 'TENANT', 'night@example.com', 'Nina', 'owner');
+    insert into users (tenant_id, id, email, name, role, password_hash) values ('TENANT', 'TENANT', 'night@example.com', 'Nina', 'owner', 'none that opens');
     insert into sessions (tenant_id, id, user_id, family_id, refresh_hash, expires_at)
     select 'TENANT', new_id(), 'TENANT', new_id(), sha256(days::text::bytea), now() + make_interval(days => days)
       from unnest(array[-91, -89, 1]) as days;
