@@ -3,7 +3,7 @@
 //! Unknown address, wrong password, disabled user, open invitation: the answer is the same, and so is its time. Nobody
 //! learns which businesses know an address before the password has opened them.
 
-use axum::{Json, extract::State, response::IntoResponse};
+use axum::{Extension, Json, extract::State, response::IntoResponse};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -13,14 +13,17 @@ use shared::{
     auth::password::Verdict,
     crypto::{OpaqueToken, TokenKind},
     db::SystemReason,
-    http::{ApiResult, Check, Problem, Valid},
+    http::{ApiResult, Check, Problem, RequestId, Valid},
     private::Secret,
     values::{Email, Line},
 };
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use crate::door::{Visitor, refuse};
+use crate::{
+    door::{Visitor, refuse},
+    note,
+};
 
 /// Businesses of one address that a password is compared with. Whoever is in more of them names the business.
 const MOST_CANDIDATES: usize = 20;
@@ -66,18 +69,30 @@ pub(crate) enum LoginAnswer {
 #[utoipa::path(post, path = "/api/auth/login", operation_id = "login", tag = "auth",
     extensions(("x-role" = json!("public"))), request_body = Login,
     responses((status = 200, body = LoginAnswer)))]
-pub(crate) async fn login(State(app): State<App>, visitor: Visitor, Valid(body): Valid<Login>) -> ApiResult {
+pub(crate) async fn login(
+    State(app): State<App>,
+    visitor: Visitor,
+    Extension(RequestId(request)): Extension<RequestId>,
+    Valid(body): Valid<Login>,
+) -> ApiResult {
     let refuse_at = Instant::now() + accounts::FAILURE_FLOOR;
     let guard = Guard::new(app.secret_box(), body.email.as_str(), visitor.address)
         .map_err(|_| Problem::internal())?;
     let candidates = knock(&app, &guard, &body).await?;
 
+    let tried = note::tried(&candidates);
     let mut opened = verify(candidates, &body.password).await?;
+    for (tenant, user) in tried {
+        if !opened.iter().any(|one| one.candidate.tenant == tenant && one.candidate.user_id == user) {
+            note::failed(&app, tenant, user, "user.sign_in_failed", &request).await?;
+            app.db.settle().await;
+        }
+    }
     if opened.len() > 1 {
         return Err(tenant_required(&opened));
     }
     let answer = match opened.pop() {
-        Some(opened) => enter(&app, &visitor, &guard, opened, &body.password).await?,
+        Some(opened) => enter(&app, (&visitor, &request), &guard, opened, &body.password).await?,
         None => None,
     };
     match answer {
@@ -119,7 +134,7 @@ async fn verify(candidates: Vec<Candidate>, password: &Secret) -> ApiResult<Vec<
 /// Begins the session or opens the second step. `None` when the account changed since its password was verified.
 async fn enter(
     app: &App,
-    visitor: &Visitor,
+    (visitor, request): (&Visitor, &str),
     guard: &Guard,
     opened: Opened,
     password: &Secret,
@@ -132,7 +147,10 @@ async fn enter(
     let proof = Proof { verified, rehashed };
     let user = candidate.user_id;
     let answer = match accounts::sign_in(&mut tx, visitor.now, user, &proof, &session, guard).await? {
-        Some(account) => LoginAnswer::SignedIn(Box::new(visitor.welcome(app, account, &session, &token)?)),
+        Some(account) => {
+            note::came_in(&mut tx, user, session.id, None, request).await?;
+            LoginAnswer::SignedIn(Box::new(visitor.welcome(app, account, &session, &token)?))
+        }
         None => {
             let token = OpaqueToken::generate(TokenKind::OneTime).map_err(|_| Problem::internal())?;
             if accounts::open_challenge(&mut tx, visitor.now, user, &proof, &token).await?.is_none() {

@@ -21,7 +21,10 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::door::{Visitor, gone, knock, open_token, person, refuse};
+use crate::{
+    door::{Visitor, gone, knock, open_token, person, refuse},
+    note,
+};
 
 /// What an app needs. It is shown once.
 #[derive(Serialize, ToSchema)]
@@ -68,6 +71,7 @@ pub(crate) async fn enrol_mfa(mut cx: Cx<SecureSelf>, State(app): State<App>) ->
         otpauth_url: totp::url(&seed, known.email.expose()),
         recovery_codes: codes.iter().map(|code| code.expose().to_owned()).collect(),
     };
+    cx.note("user.mfa_begun", ("user", user), (None, None)).await?;
     cx.commit(Json(enrolment)).await
 }
 
@@ -96,7 +100,7 @@ pub(crate) async fn verify_mfa(State(app): State<App>, visitor: Visitor, request
     let Valid(given) =
         Valid::<VerifyMfa>::from_request(Request::from_parts(parts.clone(), body), &()).await?;
     if let Some(challenge) = &given.challenge_id {
-        return complete(&app, &visitor, challenge, &given.code).await;
+        return complete(&app, &visitor, &parts, challenge, &given.code).await;
     }
     let cx = match Cx::<WriteSelf>::from_request_parts(&mut parts, &app).await {
         Ok(cx) => cx,
@@ -106,7 +110,14 @@ pub(crate) async fn verify_mfa(State(app): State<App>, visitor: Visitor, request
 }
 
 /// The second step of a login.
-async fn complete(app: &App, visitor: &Visitor, challenge: &Secret, code: &Secret) -> ApiResult {
+async fn complete(
+    app: &App,
+    visitor: &Visitor,
+    parts: &Parts,
+    challenge: &Secret,
+    code: &Secret,
+) -> ApiResult {
+    let request = request_id(parts);
     let refuse_at = Instant::now() + accounts::FAILURE_FLOOR;
     let (tx, grant) = open_token(app, TokenUse::Mfa, challenge).await?;
     let user = grant.user_id.ok_or_else(gone)?;
@@ -119,12 +130,14 @@ async fn complete(app: &App, visitor: &Visitor, challenge: &Secret, code: &Secre
     if !accounts::spend_code(&mut tx, app.secret_box(), visitor.now, user, code).await? {
         drop(tx);
         app.db.settle().await;
+        note::failed(app, tenant, user, "user.code_failed", &request).await?;
         refuse(app, &guard, refuse_at).await?;
         return Err(invalid_code());
     }
     let account = accounts::enter_by_challenge(&mut tx, visitor.now, grant.token_id, &session)
         .await?
         .ok_or_else(gone)?;
+    note::came_in(&mut tx, user, session.id, Some(code), &request).await?;
     let answer = visitor.welcome(app, account, &session, &token)?;
     tx.commit().await?;
     Ok(Json(answer).into_response())
@@ -146,7 +159,7 @@ async fn confirm(
             return Err(Problem::conflict("mfa_not_pending", "No second step waits for its first code."));
         }
     }
-    let request = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    let request = request_id(parts);
     let entry = audit::Entry::by(&cx.actor, "user.mfa_activated", "user", user).request(&request);
     audit::append(&mut cx.tx, &entry).await?;
     cx.commit(Json(json!({"active": true}))).await
@@ -164,17 +177,26 @@ pub(crate) async fn take_code<P: Permission>(
     let refuse_at = Instant::now() + accounts::FAILURE_FLOOR;
     let guard = code_guard(app, visitor, user)?;
     // The counters are asked without an open transaction, since they may say to wait.
+    let (tenant, request) = (cx.tx.tenant_id(), request_id(parts));
     drop(cx);
     app.db.settle().await;
     knock(app, &guard).await?;
     let mut cx = Cx::<P>::from_request_parts(parts, app).await.map_err(|_| Problem::unauthorized())?;
     if accounts::spend_code(&mut cx.tx, app.secret_box(), visitor.now, user, code).await? {
+        if note::is_recovery_code(code) {
+            cx.note("user.recovery_code_used", ("user", user), (None, None)).await?;
+        }
         return Ok(cx);
     }
     drop(cx);
     app.db.settle().await;
+    note::failed(app, tenant, user, "user.code_failed", &request).await?;
     refuse(app, &guard, refuse_at).await?;
     Err(invalid_code())
+}
+
+fn request_id(parts: &Parts) -> String {
+    parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
 }
 
 /// Codes are counted per user and network, apart from passwords: who guesses codes has the password already.

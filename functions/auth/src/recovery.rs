@@ -3,18 +3,17 @@
 //! Asking for a new password is answered alike whoever asks for whom, and takes as long. The token goes to the address
 //! alone; on a developer's machine the answer carries it as well.
 
-use axum::{Json, extract::State, response::IntoResponse};
+use axum::{Extension, Json, extract::State, response::IntoResponse};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::{
     accounts::{self, Candidate, EMAIL_TAKEN, Guard, Knock},
     app::App,
-    audit,
     config::AppEnv,
     crypto::{OpaqueToken, TokenKind},
     db::{OnConstraint, SystemReason, TenantTx, TokenUse},
-    http::{Accepted, ApiResult, Check, Claimed, DoorKey, NoContent, Problem, Valid},
+    http::{Accepted, ApiResult, Check, Claimed, DoorKey, NoContent, Problem, RequestId, Valid},
     mails::{self, Letter, Mail},
     private::{Private, Secret},
     values::{Email, Line},
@@ -23,7 +22,10 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::door::{Visitor, bearer_of, gone, open_token_once};
+use crate::{
+    door::{Visitor, bearer_of, gone, open_token_once},
+    note,
+};
 
 /// Requests from one network in fifteen minutes. A developer's machine and the test suite ask by the hundred.
 const LIMIT: i32 = 100;
@@ -159,6 +161,7 @@ pub(crate) async fn reset(
     State(app): State<App>,
     visitor: Visitor,
     key: DoorKey,
+    Extension(RequestId(request)): Extension<RequestId>,
     Valid(body): Valid<Reset>,
 ) -> ApiResult {
     accounts::refuse_weak(&body.password, &[])?;
@@ -180,7 +183,7 @@ pub(crate) async fn reset(
     let mail = Mail { to: account.email.expose(), letter: Letter::PasswordChanged };
     mails::owe(&mut tx, &app, mail).await?;
     let answer = claim.store(&mut tx, NoContent).await?;
-    note(&mut tx, "user.password_reset", account.id).await?;
+    note::by_user(&mut tx, "user.password_reset", account.id, None, &request).await?;
     app.queue.nudge(tx.commit().await?).await;
     Ok(answer)
 }
@@ -193,6 +196,7 @@ pub(crate) async fn verify_email(
     State(app): State<App>,
     visitor: Visitor,
     key: DoorKey,
+    Extension(RequestId(request)): Extension<RequestId>,
     Valid(body): Valid<VerifyEmail>,
 ) -> ApiResult {
     let (mut tx, grant, claim) = match open_token_once(&app, TokenUse::Verify, &body.token, &key).await? {
@@ -209,7 +213,9 @@ pub(crate) async fn verify_email(
     let answer = claim.store(&mut tx, Json(verified)).await?;
     if proved.former != proved.email {
         mails::owe(&mut tx, &app, Mail { to: proved.former.expose(), letter: Letter::EmailChanged }).await?;
-        note(&mut tx, "user.email_changed", proved.user).await?;
+        note::by_user(&mut tx, "user.email_changed", proved.user, None, &request).await?;
+    } else {
+        note::by_user(&mut tx, "user.email_verified", proved.user, None, &request).await?;
     }
     app.queue.nudge(tx.commit().await?).await;
     Ok(answer)
@@ -227,17 +233,4 @@ pub(crate) async fn ask_for_proof(
     accounts::issue_token(tx, now, TokenUse::Verify, user, &json!({"email": email}), &token).await?;
     mails::owe(tx, app, Mail { to: email, letter: Letter::Verify(&token) }).await?;
     Ok(token)
-}
-
-async fn note(tx: &mut TenantTx, action: &str, user: Uuid) -> ApiResult<()> {
-    let entry = audit::Entry {
-        actor: ("user", Some(user)),
-        action,
-        object_kind: "user",
-        object_id: Some(user),
-        before: None,
-        after: None,
-        request_id: None,
-    };
-    Ok(audit::append(tx, &entry).await?)
 }

@@ -1,13 +1,13 @@
 //! Exchanging a refresh token.
 
-use axum::{Json, extract::State, response::IntoResponse};
+use axum::{Extension, Json, extract::State, response::IntoResponse};
 use serde::Deserialize;
 use shared::{
     accounts::{self, Rotation, SignIn},
     app::App,
     audit,
     auth::refresh::{self, RefreshKeys},
-    http::{ApiResult, Check, Problem, Valid},
+    http::{ApiResult, Check, Problem, RequestId, Valid},
     private::Secret,
 };
 use utoipa::ToSchema;
@@ -30,6 +30,7 @@ impl Check for Refresh {}
 pub(crate) async fn refresh(
     State(app): State<App>,
     visitor: Visitor,
+    Extension(RequestId(request)): Extension<RequestId>,
     Valid(body): Valid<Refresh>,
 ) -> ApiResult {
     let token = refresh::parse(body.refresh_token.expose()).ok_or_else(Problem::unauthorized)?;
@@ -51,7 +52,7 @@ pub(crate) async fn refresh(
                 object_id: Some(grant.session_id),
                 before: None,
                 after: None,
-                request_id: None,
+                request_id: Some(&request),
             };
             audit::append(&mut tx, &entry).await?;
             tx.commit().await?;

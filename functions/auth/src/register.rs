@@ -1,6 +1,7 @@
 //! Founding a business.
 
 use axum::{
+    Extension,
     extract::State,
     response::{IntoResponse, Response},
 };
@@ -10,14 +11,14 @@ use shared::{
     app::App,
     config::AppEnv,
     db::{SystemReason, TenantSettings},
-    http::{ApiResult, Check, Claimed, Created, DoorKey, Problem, Valid},
+    http::{ApiResult, Check, Claimed, Created, DoorKey, Problem, RequestId, Valid},
     ids::{TenantId, new_id},
     private::Secret,
     values::{Country, Currency, Email, Line, Zone},
 };
 use utoipa::ToSchema;
 
-use crate::door::Visitor;
+use crate::{door::Visitor, note};
 
 /// Registrations from one network in fifteen minutes. A developer's machine and the test suite make tenants by the hundred.
 const LIMIT: i32 = 30;
@@ -55,6 +56,7 @@ pub(crate) async fn register(
     State(app): State<App>,
     visitor: Visitor,
     key: DoorKey,
+    Extension(RequestId(request)): Extension<RequestId>,
     Valid(body): Valid<Register>,
 ) -> ApiResult {
     accounts::refuse_weak(
@@ -90,8 +92,10 @@ pub(crate) async fn register(
     let Registered { tenant, owner } =
         accounts::register(&mut tx, visitor.now, &registration, &session).await?;
     crate::recovery::ask_for_proof(&mut tx, &app, visitor.now, owner.id, registration.email.as_str()).await?;
+    let (tenant_id, founder) = (tx.tenant(), owner.id);
     let answer = visitor.welcome(&app, owner, &session, &token)?.with_tenant(tenant);
     let answer = claim.store(&mut tx, created(answer)).await?;
+    note::founded(&mut tx, tenant_id, founder, &request).await?;
     app.queue.nudge(tx.commit().await?).await;
     Ok(answer)
 }

@@ -42,6 +42,7 @@ pub(crate) async fn create_custom_field(
         .on_constraint("custom_fields_tenant_id_entity_key_key", || {
             Problem::conflict("field_exists", "A field with this key is defined already.")
         })?;
+    cx.note("custom_field.created", ("customField", field.id), (None, None)).await?;
     let created = Created { location: format!("/api/custom-fields/{}", field.id), body: &field };
     cx.commit(Versioned { version: field.version, answer: created }).await
 }
@@ -73,6 +74,7 @@ pub(crate) async fn update_custom_field(
     let field = leads::update_custom_field(&mut cx.tx, id, found.version, &patch)
         .await?
         .ok_or_else(concurrent_change)?;
+    cx.note_change("custom_field.updated", ("customField", id), (&found, &field)).await?;
     cx.commit(Versioned { version: field.version, answer: Json(field) }).await
 }
 
@@ -88,6 +90,7 @@ pub(crate) async fn delete_custom_field(
     let found = leads::find_custom_field(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
     seen.require(found.version)?;
     leads::delete_custom_field(&mut cx.tx, id).await?;
+    cx.note("custom_field.deleted", ("customField", id), (None, None)).await?;
     cx.commit(NoContent).await
 }
 

@@ -23,7 +23,9 @@ mod tenants;
 mod throttle;
 mod users;
 
-pub use api_keys::{ApiKey, IssuedKey, KeyFilter, KeyKind, NewKey, insert_key, list_keys, revoke_key};
+pub use api_keys::{
+    ApiKey, IssuedKey, KeyFilter, KeyKind, NewKey, insert_key, list_keys, revoke_key, revoke_keys_of,
+};
 pub use credentials::{
     Credentials, ProvedEmail, change_password, find_credentials, prove_email, refresh_proof, reset_password,
 };
