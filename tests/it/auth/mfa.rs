@@ -35,7 +35,7 @@ async fn verify(body: Value) -> Answer {
 }
 
 /// A tenant whose owner has an app; its first code is spent.
-async fn with_app() -> (Tenant, Value) {
+pub async fn with_app() -> (Tenant, Value) {
     let tenant = Tenant::new().await;
     let enrolment = tenant.post("/api/auth/mfa", json!({})).await.expect(200);
     assert!(text(&enrolment["otpauthUrl"]).starts_with("otpauth://totp/"));
@@ -47,7 +47,7 @@ async fn with_app() -> (Tenant, Value) {
     (tenant, enrolment)
 }
 
-async fn challenge(tenant: &Tenant) -> String {
+pub async fn challenge(tenant: &Tenant) -> String {
     let answer = sign_in(&tenant.email).await;
     assert_eq!(answer["mfaRequired"], true);
     assert!(answer["accessToken"].is_null() && answer["refreshToken"].is_null());
