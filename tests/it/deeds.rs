@@ -255,6 +255,17 @@ async fn complete(business: &Neighbour, operation: &str, deed: &mut Deed) {
             tenant.delete(&lead).await.expect(204);
             deed.path = format!("{lead}/restore");
         }
+        "delete_activity" => {
+            let activities = format!("/api/leads/{}/activities", business.id("lead"));
+            let made = tenant.post(&activities, json!({"kind": "note", "body": "Deed"})).await.expect(201);
+            deed.path = format!("/api/activities/{}", text(&made["id"]));
+        }
+        "delete_identity" => {
+            let identities = format!("/api/leads/{}/identities", business.id("lead"));
+            let identity = json!({"kind": "email", "value": unique_email("identity")});
+            let made = tenant.post(&identities, identity).await.expect(201);
+            deed.path = format!("{identities}/{}", text(&made["id"]));
+        }
         "erase_lead" => {
             let lead = tenant.lead(json!({})).await;
             deed.path = format!("/api/leads/{}/privacy/erase", text(&lead["id"]));

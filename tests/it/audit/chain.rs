@@ -66,13 +66,13 @@ async fn a_chain_that_was_written_anew_does_not_have_the_head_that_was_written_d
     // An entry is taken out and every link behind it is calculated again, with the head.
     let anew = "delete from audit_log where seq = 2;
         update audit_log set seq = seq - 1 where seq > 2;
-        do $$ declare one audit_log; before bytea := '';
+        do $$ declare one audit_log; link bytea := '';
         begin
             for one in select * from audit_log order by seq loop
-                update audit_log set prev_hash = before where seq = one.seq;
-                update audit_log a set hash = audit_hash(a) where seq = one.seq returning hash into before;
+                update audit_log set prev_hash = link where seq = one.seq;
+                update audit_log a set hash = audit_hash(a) where seq = one.seq returning hash into link;
             end loop;
-            update audit_heads set seq = (select max(seq) from audit_log), hash = before;
+            update audit_heads set seq = (select max(seq) from audit_log), hash = link;
         end $$";
     assert_eq!(first_bad_after(&tenant, anew).await, Value::Null, "it looks whole");
     let held = tenant.get(&path).await.expect(200);

@@ -54,10 +54,10 @@ async fn the_log_keeps_what_the_table_says_and_nothing_of_the_rest() {
         }
         let deed = prepare(&business, &route).await;
         let answer = deed.send(&route.method, None, &deed.body).await;
-        assert!(
-            answer.status.is_success(),
-            "tests/it/deeds.rs does not know what {operation} needs: {answer}"
-        );
+        if !answer.status.is_success() {
+            wrong.push(format!("tests/it/deeds.rs does not know what {operation} needs: {answer}"));
+            continue;
+        }
         let mut reader = deed.reader.clone();
         if *operation == "register_tenant" {
             reader = reader.with_token(answer.expect(201)["accessToken"].as_str().unwrap());
