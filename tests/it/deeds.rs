@@ -3,6 +3,8 @@
 //! The matrix's row says what a valid body is; here stands what must be true besides. What a deed uses up is made anew, so
 //! that the deeds of a business can be done one after the other, in any order.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -125,6 +127,11 @@ fn unlike_before(mut body: Value) -> Value {
     if body["entity"].is_string() {
         body["key"] = json!(format!("deed{}", word()));
     }
+    if body["startAt"].is_string() {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let minute = NEXT.fetch_add(1, Ordering::Relaxed);
+        body["startAt"] = json!(format!("2026-02-01T{:02}:{:02}:00Z", minute / 60 % 24, minute % 60));
+    }
     if body["registerKey"].is_string() {
         body["registerKey"] = json!(word());
     }
@@ -225,6 +232,56 @@ async fn complete(business: &Neighbour, operation: &str, deed: &mut Deed) {
             let (_, id) = tenant.bound("staff", "all").await;
             deed.path = format!("/api/users/{}", text(&id));
         }
+        "resume_automation" | "publish_automation" | "pause_automation" | "execute_automation" => {
+            let automation = json!({"name": "Deed", "trigger": {"type": "manual"},
+                "steps": [{"id": "rest", "type": "wait", "for": "P300D"}]});
+            let made = tenant.post("/api/automations", automation).await.expect(201);
+            let path = format!("/api/automations/{}", text(&made["id"]));
+            if operation != "publish_automation" {
+                tenant.post(&format!("{path}/publish"), json!({})).await.expect(200);
+            }
+            if operation == "resume_automation" {
+                tenant.post(&format!("{path}/pause"), json!({})).await.expect(200);
+            }
+            let verb = operation.split('_').next().expect("an operation has a verb");
+            deed.path = format!("{path}/{verb}");
+        }
+        "cancel_run" => deed.path = format!("{}/cancel", run(business).await),
+        "retry_run" => {
+            let run = run(business).await;
+            tenant.post(&format!("{run}/cancel"), json!({})).await.expect(200);
+            deed.path = format!("{run}/retry");
+        }
+        "cancel_message" | "reschedule_message" => {
+            let later = json!({"leadId": business.id("lead"), "channel": "email", "body": "Later",
+                "sendAt": "2199-01-01T00:00:00Z"});
+            let sending = tenant.post("/api/messages/send", later).await.expect(202);
+            deed.path = format!("/api/messages/{}/schedule", text(&sending["messageId"]));
+        }
+        "retry_message" => {
+            let refused = json!({"to": "fail@example.com", "channel": "email", "body": "Hello"});
+            let sending = tenant.post("/api/messages/send", refused).await.expect(202);
+            let path = format!("/api/messages/{}", text(&sending["messageId"]));
+            eventually("the message has failed", async || {
+                let message = tenant.get(&path).await.expect(200);
+                (message["status"] == "failed").then_some(())
+            })
+            .await;
+            deed.path = format!("{path}/retry");
+        }
+        "rotate_webhook_source" => {
+            let source = json!({"provider": "stripe", "name": "Money", "secret": "whsec_fedcba9876543210fedcba9876543210"});
+            let made = tenant.post("/api/webhooks/sources", source).await.expect(201);
+            deed.path = format!("/api/webhooks/sources/{}/rotate", text(&made["id"]));
+        }
+        _ => complete_leads(business, operation, deed).await,
+    }
+}
+
+/// The same for people and their files.
+async fn complete_leads(business: &Neighbour, operation: &str, deed: &mut Deed) {
+    let tenant = business.business();
+    match operation {
         "import_leads" => {
             deed.body = Body::File(format!("firstName,email\nIda,{}\n", unique_email("imported")));
         }
@@ -269,48 +326,6 @@ async fn complete(business: &Neighbour, operation: &str, deed: &mut Deed) {
         "erase_lead" => {
             let lead = tenant.lead(json!({})).await;
             deed.path = format!("/api/leads/{}/privacy/erase", text(&lead["id"]));
-        }
-        "resume_automation" | "publish_automation" | "pause_automation" | "execute_automation" => {
-            let automation = json!({"name": "Deed", "trigger": {"type": "manual"},
-                "steps": [{"id": "rest", "type": "wait", "for": "P300D"}]});
-            let made = tenant.post("/api/automations", automation).await.expect(201);
-            let path = format!("/api/automations/{}", text(&made["id"]));
-            if operation != "publish_automation" {
-                tenant.post(&format!("{path}/publish"), json!({})).await.expect(200);
-            }
-            if operation == "resume_automation" {
-                tenant.post(&format!("{path}/pause"), json!({})).await.expect(200);
-            }
-            let verb = operation.split('_').next().expect("an operation has a verb");
-            deed.path = format!("{path}/{verb}");
-        }
-        "cancel_run" => deed.path = format!("{}/cancel", run(business).await),
-        "retry_run" => {
-            let run = run(business).await;
-            tenant.post(&format!("{run}/cancel"), json!({})).await.expect(200);
-            deed.path = format!("{run}/retry");
-        }
-        "cancel_message" | "reschedule_message" => {
-            let later = json!({"leadId": business.id("lead"), "channel": "email", "body": "Later",
-                "sendAt": "2199-01-01T00:00:00Z"});
-            let sending = tenant.post("/api/messages/send", later).await.expect(202);
-            deed.path = format!("/api/messages/{}/schedule", text(&sending["messageId"]));
-        }
-        "retry_message" => {
-            let refused = json!({"to": "fail@example.com", "channel": "email", "body": "Hello"});
-            let sending = tenant.post("/api/messages/send", refused).await.expect(202);
-            let path = format!("/api/messages/{}", text(&sending["messageId"]));
-            eventually("the message has failed", async || {
-                let message = tenant.get(&path).await.expect(200);
-                (message["status"] == "failed").then_some(())
-            })
-            .await;
-            deed.path = format!("{path}/retry");
-        }
-        "rotate_webhook_source" => {
-            let source = json!({"provider": "stripe", "name": "Money", "secret": "whsec_fedcba9876543210fedcba9876543210"});
-            let made = tenant.post("/api/webhooks/sources", source).await.expect(201);
-            deed.path = format!("/api/webhooks/sources/{}/rotate", text(&made["id"]));
         }
         _ => complete_money(business, operation, deed).await,
     }
