@@ -17,8 +17,8 @@ pub(crate) use renewal::Renewals;
 pub use renewal::SecretSource;
 
 use crate::{
-    auth::TokenKeys, crypto::SecretBoxKeys, db::Patience, http::FrontEnds, limits::Quotas, providers::Account,
-    queue::QueueUrls,
+    auth::TokenKeys, crypto::SecretBoxKeys, db::Patience, http::FrontEnds, limits::Quotas,
+    providers::Account, queue::QueueUrls,
 };
 
 /// Every variable that this project reads, with one line of meaning.

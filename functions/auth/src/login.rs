@@ -4,7 +4,7 @@
 //! learns which businesses know an address before the password has opened them, and whoever founds one with somebody else's
 //! address learns nothing about theirs: each login without a business is a guess at all of them, and counted as that.
 
-use axum::{Json, extract::State, response::IntoResponse};
+use axum::{Extension, Json, extract::State, response::IntoResponse};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::{
@@ -13,13 +13,16 @@ use shared::{
     auth::password::{self, Verdict},
     crypto::{OpaqueToken, TokenKind},
     db::SystemReason,
-    http::{ApiResult, Check, Problem, Valid},
+    http::{ApiResult, Check, Problem, RequestId, Valid},
     private::Secret,
     values::{Email, Line},
 };
 use utoipa::ToSchema;
 
-use crate::door::{Visitor, give_back, knock, refuse};
+use crate::{
+    door::{Visitor, give_back, knock, refuse},
+    note,
+};
 
 /// Credentials.
 #[derive(Deserialize, ToSchema)]
@@ -62,9 +65,21 @@ pub(crate) enum LoginAnswer {
 #[utoipa::path(post, path = "/api/auth/login", operation_id = "login", tag = "auth",
     extensions(("x-role" = json!("public"))), request_body = Login,
     responses((status = 200, body = LoginAnswer)))]
-pub(crate) async fn login(State(app): State<App>, visitor: Visitor, Valid(body): Valid<Login>) -> ApiResult {
+pub(crate) async fn login(
+    State(app): State<App>,
+    visitor: Visitor,
+    Extension(RequestId(request)): Extension<RequestId>,
+    Valid(body): Valid<Login>,
+) -> ApiResult {
     let (guard, pass, candidates) = find(&app, &visitor, &body).await?;
+    let tried = note::tried(&candidates);
     let (mut opened, hold) = verify(candidates, &body.password).await?;
+    for (tenant, user) in tried {
+        if !opened.iter().any(|one| one.candidate.tenant == tenant && one.candidate.user_id == user) {
+            note::failed(&app, tenant, user, "user.sign_in_failed", &request).await?;
+            app.db.settle().await;
+        }
+    }
     if opened.len() > 1 {
         let matched: Vec<_> = opened.iter().map(|one| one.candidate.user_id).collect();
         // It stays counted for the address: whoever founds many businesses could have all their hashes computed for ever.
@@ -73,7 +88,7 @@ pub(crate) async fn login(State(app): State<App>, visitor: Visitor, Valid(body):
         return Err(tenant_required(&opened));
     }
     let answer = match opened.pop() {
-        Some(opened) => enter(&app, &visitor, &guard, opened, &body.password).await?,
+        Some(opened) => enter(&app, (&visitor, &request), &guard, opened, &body.password).await?,
         None => None,
     };
     let Some(answer) = answer else { return Err(refuse(hold, &pass).await) };
@@ -130,7 +145,7 @@ async fn verify(candidates: Vec<Candidate>, password: &Secret) -> ApiResult<(Vec
 /// Begins the session or opens the second step. `None` when the account changed since its password was verified.
 async fn enter(
     app: &App,
-    visitor: &Visitor,
+    (visitor, request): (&Visitor, &str),
     guard: &Guard,
     opened: Opened,
     password: &Secret,
@@ -143,7 +158,10 @@ async fn enter(
     let proof = Proof { verified, rehashed };
     let user = candidate.user_id;
     let answer = match accounts::sign_in(&mut tx, visitor.now, user, &proof, &session).await? {
-        Some(account) => LoginAnswer::SignedIn(Box::new(visitor.welcome(app, account, &session, &token)?)),
+        Some(account) => {
+            note::came_in(&mut tx, user, session.id, None, request).await?;
+            LoginAnswer::SignedIn(Box::new(visitor.welcome(app, account, &session, &token)?))
+        }
         None => {
             let token = OpaqueToken::generate(TokenKind::OneTime).map_err(|_| Problem::internal())?;
             if accounts::open_challenge(&mut tx, visitor.now, user, &proof, &token).await?.is_none() {

@@ -1,6 +1,6 @@
 //! Exchanging a refresh token.
 
-use axum::{Json, extract::State, response::IntoResponse};
+use axum::{Extension, Json, extract::State, response::IntoResponse};
 use serde::Deserialize;
 use shared::{
     accounts::{self, Rotation, SignIn},
@@ -8,7 +8,7 @@ use shared::{
     audit,
     auth::refresh::{self, RefreshKeys},
     crypto::OpaqueToken,
-    http::{ApiResult, Check, Meter, Problem, Valid},
+    http::{ApiResult, Check, Meter, Problem, RequestId, Valid},
     private::Secret,
 };
 use utoipa::ToSchema;
@@ -32,6 +32,7 @@ pub(crate) async fn refresh(
     State(app): State<App>,
     visitor: Visitor,
     meter: Meter,
+    Extension(RequestId(request)): Extension<RequestId>,
     Valid(body): Valid<Refresh>,
 ) -> ApiResult {
     let token = refresh::parse(body.refresh_token.expose());
@@ -54,7 +55,7 @@ pub(crate) async fn refresh(
                 object_id: Some(grant.session_id),
                 before: None,
                 after: None,
-                request_id: None,
+                request_id: Some(&request),
             };
             audit::append(&mut tx, &entry).await?;
             tx.commit().await?;

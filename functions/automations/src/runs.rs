@@ -2,7 +2,7 @@
 
 use axum::Json;
 use shared::{
-    auth::{ManageAutomations, Permission, ReadAutomations},
+    auth::{ManageRuns, Permission, ReadAutomations},
     automations::{self, Retry, Run, RunFilter, Stats},
     http::{ApiResult, Cx, Hashed, ListQuery, Page, PathId, Problem, QueryString, ValidOrDefault},
 };
@@ -59,7 +59,7 @@ pub(crate) async fn get_run(mut cx: Cx<ReadAutomations>, PathId(id): PathId) -> 
 /// Cancels a run. What it has planned and not begun to send is called back; one that a worker holds ends at its next look.
 #[utoipa::path(post, path = "/api/automations/runs/{id}/cancel", operation_id = "cancel_run", tag = "automations",
     extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path)), responses((status = 200, body = Run)))]
-pub(crate) async fn cancel_run(mut cx: Cx<ManageAutomations>, PathId(id): PathId) -> ApiResult {
+pub(crate) async fn cancel_run(mut cx: Cx<ManageRuns>, PathId(id): PathId) -> ApiResult {
     let run = find(&mut cx, id).await?;
     match run.status.as_str() {
         "cancelled" => return cx.commit(Json(run)).await,
@@ -78,7 +78,7 @@ pub(crate) async fn cancel_run(mut cx: Cx<ManageAutomations>, PathId(id): PathId
     extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path)), request_body = Option<Retry>,
     responses((status = 200, body = Run)))]
 pub(crate) async fn retry_run(
-    mut cx: Cx<ManageAutomations>,
+    mut cx: Cx<ManageRuns>,
     PathId(id): PathId,
     ValidOrDefault(retry): ValidOrDefault<Retry>,
 ) -> ApiResult {

@@ -60,7 +60,10 @@ pub(crate) async fn list_job_errors(
     extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path)), responses((status = 202, body = Job)))]
 pub(crate) async fn cancel_job(mut cx: Cx<EndJobs>, PathId(id): PathId) -> ApiResult {
     match jobs::cancel(&mut cx.tx, id, seen_by(&cx.actor)).await? {
-        Cancelled::Accepted(job) => cx.commit(accepted(*job)).await,
+        Cancelled::Accepted(job) => {
+            cx.note("job.cancelled", ("job", id), (None, None)).await?;
+            cx.commit(accepted(*job)).await
+        }
         Cancelled::Ended => Err(Problem::conflict("job_ended", "The job has come to its end.")),
         Cancelled::Unknown => Err(Problem::not_found()),
     }

@@ -37,6 +37,7 @@ pub(crate) async fn create_segment(mut cx: Cx<ManageLeads>, Valid(new): Valid<Ne
     let made = segments::insert(&mut cx.tx, now, new.name.as_str(), new.kind, &condition).await?;
     segments::fill(&mut cx.tx, now, made.id, &condition).await?;
     let segment = segments::find(&mut cx.tx, made.id).await?.ok_or_else(Problem::internal)?;
+    cx.note("segment.created", ("segment", segment.id), (None, None)).await?;
     let segment = shown(&cx.actor, segment);
     let created = Created { location: format!("/api/segments/{}", segment.id), body: &segment };
     cx.commit(Versioned { version: segment.version, answer: created }).await
@@ -77,6 +78,7 @@ pub(crate) async fn update_segment(
         segments::fill(&mut cx.tx, now, id, condition).await?;
     }
     let segment = segments::find(&mut cx.tx, id).await?.ok_or_else(Problem::internal)?;
+    cx.note_change("segment.updated", ("segment", id), (&found, &segment)).await?;
     let segment = shown(&cx.actor, segment);
     cx.commit(Versioned { version: segment.version, answer: Json(segment) }).await
 }
@@ -91,6 +93,7 @@ pub(crate) async fn delete_segment(mut cx: Cx<ManageLeads>, PathId(id): PathId, 
     if !segments::delete(&mut cx.tx, id, found.version).await? {
         return Err(Problem::concurrent_change());
     }
+    cx.note("segment.deleted", ("segment", id), (None, None)).await?;
     cx.commit(NoContent).await
 }
 

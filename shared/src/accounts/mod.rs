@@ -24,7 +24,9 @@ mod tenants;
 mod throttle;
 mod users;
 
-pub use api_keys::{ApiKey, IssuedKey, KeyFilter, KeyKind, NewKey, insert_key, list_keys, revoke_key};
+pub use api_keys::{
+    ApiKey, IssuedKey, KeyFilter, KeyKind, NewKey, insert_key, list_keys, revoke_key, revoke_keys_of,
+};
 pub use credentials::{
     Credentials, Forgotten, ProvedEmail, change_password, find_credentials, find_forgotten, prove_email,
     refresh_proof, reset_password,

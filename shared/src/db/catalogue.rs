@@ -203,7 +203,7 @@ pub const LAWS: &[Law] = &[
                  function sees every tenant. Give it with `give_function`, set `search_path = pg_catalog, public, pg_temp`, and list it \
                  in shared/src/db/catalogue.rs with its owner",
         sql: "with allowed (name, owner) as (values
-                  ('index_login', 'wellspring_lookup'), ('chain_audit', 'wellspring_lookup'), ('open_session', 'wellspring_lookup'),
+                  ('index_login', 'wellspring_lookup'), ('chain_audit', 'wellspring_lookup'), ('begin_audit', 'wellspring_lookup'), ('open_session', 'wellspring_lookup'),
                   ('open_api_key', 'wellspring_lookup'), ('open_webhook_source', 'wellspring_lookup'), ('open_tenant', 'wellspring_lookup'),
                   ('open_refresh', 'wellspring_lookup'), ('open_ended_tenant', 'wellspring_lookup'), ('open_one_time_token', 'wellspring_lookup'), ('find_logins', 'wellspring_lookup'), ('find_candidates', 'wellspring_lookup'), ('session_of_refresh', 'wellspring_lookup'), ('find_resets', 'wellspring_lookup'),
                   ('search_leads', 'wellspring_lookup'), ('search_leads_page', 'wellspring_lookup'), ('search_conversations', 'wellspring_lookup'),

@@ -16,7 +16,7 @@ use chrono_tz::Tz;
 use http::{Method, StatusCode, header, request::Parts};
 use uuid::Uuid;
 
-use super::{Meter, Problem, RawBody, idempotency::Claim};
+use super::{Meter, Problem, RawBody, RequestId, idempotency::Claim};
 use crate::{
     app::App,
     auth::{
@@ -144,17 +144,27 @@ impl Actor {
         }
     }
 
+    /// Refuses a person who has not given the password just now: for what is dangerous in some cases only, which the
+    /// body tells. A key has none; its scope stands for it.
+    ///
+    /// # Errors
+    /// 401 `reauth_required`.
+    pub fn require_fresh(&self, now: DateTime<Utc>) -> Result<(), Problem> {
+        match self {
+            Self::User { authenticated_at, .. } if now - *authenticated_at >= FRESHNESS => {
+                Err(Problem::reauth_required())
+            }
+            Self::User { .. } | Self::Key { .. } => Ok(()),
+        }
+    }
+
     fn authorise<P: Permission>(&self, now: DateTime<Utc>) -> Result<(), Problem> {
         match self {
             Self::User { role, .. } if *role < P::ROLE => Err(Problem::role_required(P::ROLE)),
             Self::User { sees: Some(_), .. } if P::RECORDS == RecordScope::All => {
                 Err(Problem::record_scope_required(P::RECORDS))
             }
-            Self::User { authenticated_at, .. }
-                if P::PROOF.is_fresh() && now - *authenticated_at >= FRESHNESS =>
-            {
-                Err(Problem::reauth_required())
-            }
+            Self::User { .. } if P::PROOF.is_fresh() => self.require_fresh(now),
             Self::Key { .. } if P::PROOF.needs_session() => Err(Problem::user_required()),
             Self::Key { .. } if P::ROLE > KEY_CEILING => Err(Problem::role_required(P::ROLE)),
             Self::Key { scopes, .. } if !any_allows(scopes, P::SCOPE) => {
@@ -172,6 +182,7 @@ pub struct Cx<P> {
     /// Who asks.
     pub actor: Actor,
     now: DateTime<Utc>,
+    request_id: String,
     queue: Queue,
     claim: Option<Claim>,
     permission: PhantomData<fn() -> P>,
@@ -190,6 +201,12 @@ impl<P: Permission> Cx<P> {
     #[must_use]
     pub const fn now(&self) -> DateTime<Utc> {
         self.now
+    }
+
+    /// The id of this request.
+    #[must_use]
+    pub fn request_id(&self) -> &str {
+        &self.request_id
     }
 
     /// The tenant's zone.
@@ -274,7 +291,8 @@ impl<P: Permission> Cx<P> {
             }
             None => None,
         };
-        Ok(Self { tx, actor, now, queue: app.queue.clone(), claim, permission: PhantomData })
+        let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+        Ok(Self { tx, actor, now, request_id, queue: app.queue.clone(), claim, permission: PhantomData })
     }
 }
 

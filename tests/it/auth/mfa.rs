@@ -67,7 +67,7 @@ async fn colleague_with_app(tenant: &Tenant, role: &str) -> (Value, String, Clie
     (user, email, client)
 }
 
-async fn challenge(tenant: &Tenant) -> String {
+pub async fn challenge(tenant: &Tenant) -> String {
     let answer = sign_in(&tenant.email).await;
     assert_eq!(answer["mfaRequired"], true);
     assert!(answer["accessToken"].is_null() && answer["refreshToken"].is_null());

@@ -76,7 +76,7 @@ async fn an_operator_suspends_a_business_and_lets_it_go_on() {
     let own = tenant.get("/api/tenant").await.expect(200);
     assert_eq!((&own["status"], &own["statusReason"]), (&json!("active"), &Value::Null));
 
-    let log = tenant.get("/api/audit?objectKind=tenant&sort=seq").await.expect(200);
+    let log = tenant.get("/api/audit?action=tenant.suspended,tenant.active&sort=seq").await.expect(200);
     let entries = log["items"].as_array().unwrap();
     let told: Vec<(&str, &str)> =
         entries.iter().map(|entry| (text(&entry["action"]), text(&entry["actorKind"]))).collect();

@@ -81,8 +81,10 @@ impl World {
     }
 
     /// What its API functions have written so far.
-    pub fn logs(&self) -> Vec<String> {
-        self.apis().values().flat_map(Environment::logs).map(|line| line.text).collect()
+    pub fn logs_by_function(&self) -> HashMap<String, Vec<String>> {
+        let texts =
+            |environment: &Environment| environment.logs().into_iter().map(|line| line.text).collect();
+        self.apis().iter().map(|(name, environment)| (name.clone(), texts(environment))).collect()
     }
 
     /// Starts another environment of a function.
