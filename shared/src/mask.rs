@@ -4,7 +4,7 @@
 //! whole address. Their searches go through names, and through texts that hold no address.
 //!
 //! Addresses stand in texts as well, because people type them there. What can be told from everything else (an e-mail address, a
-//! number with its country) is replaced in every answer on its way out ([`body`]), so that no handler can forget it. A number in its
+//! number with its country) is replaced in every answer on its way out ([`body()`]), so that no handler can forget it. A number in its
 //! national form is digits like others; it is replaced where people write: in texts ([`Masked`]) and in the answers of forms.
 
 mod body;
