@@ -212,7 +212,7 @@ async fn every_post_with_an_effect_has_it_once_under_one_key() {
         let deed = prepare(&business, &route).await;
         let post = async |body: &Body| deed.send(&Method::POST, Some(operation), body).await;
         let first = post(&deed.body).await;
-        assert!(first.status.is_success(), "tests/it/deeds.rs does not know what {operation} needs: {first}");
+        assert!(first.status.is_success(), "tests/it/deeds does not know what {operation} needs: {first}");
         if NOT_REPEATED.iter().any(|(left_out, _)| *left_out == operation) {
             continue;
         }

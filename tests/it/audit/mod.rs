@@ -55,7 +55,7 @@ async fn the_log_keeps_what_the_table_says_and_nothing_of_the_rest() {
         let deed = prepare(&business, &route).await;
         let answer = deed.send(&route.method, None, &deed.body).await;
         if !answer.status.is_success() {
-            wrong.push(format!("tests/it/deeds.rs does not know what {operation} needs: {answer}"));
+            wrong.push(format!("tests/it/deeds does not know what {operation} needs: {answer}"));
             continue;
         }
         let mut reader = deed.reader.clone();

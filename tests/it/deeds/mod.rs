@@ -3,13 +3,15 @@
 //! The matrix's row says what a valid body is; here stands what must be true besides. What a deed uses up is made anew, so
 //! that the deeds of a business can be done one after the other, in any order.
 
+mod door;
+mod money;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    auth::{client, mfa, sign_in},
     support::{
         Answer, Client, Tenant, eventually,
         tenant::{PASSWORD, unique_email},
@@ -95,7 +97,7 @@ const MADE_BY: [(&str, &str); 17] = [
 /// Makes what the route's deed needs.
 pub async fn prepare(business: &Neighbour, route: &Route) -> Deed {
     let tenant = business.business();
-    if let Some(deed) = at_the_door(tenant, &route.operation).await {
+    if let Some(deed) = door::at_the_door(tenant, &route.operation).await {
         return deed;
     }
     let row = rows().into_iter().find(|row| row.operation == route.operation).expect("every route has a row");
@@ -145,82 +147,6 @@ fn word() -> String {
         .filter(char::is_ascii_alphanumeric)
         .collect::<String>()
         .replace("examplecom", "")
-}
-
-/// What comes before anybody is known, and what ends the session that it is done with.
-async fn at_the_door(tenant: &Tenant, operation: &str) -> Option<Deed> {
-    let deed = |by: Client, path: &str, body: Value| {
-        Some(Deed { by, reader: tenant.owner.clone(), path: path.to_owned(), body: Body::Json(body) })
-    };
-    let anonymous = Client::anonymous();
-    match operation {
-        "login" => deed(anonymous, "/api/auth/login", json!({"email": tenant.email, "password": PASSWORD})),
-        "logout" => {
-            let session = sign_in(&tenant.email).await;
-            deed(client(&session), "/api/auth/logout", json!({}))
-        }
-        "logout_everywhere" => deed(tenant.colleague("viewer").await, "/api/auth/logout-all", json!({})),
-        "delete_session" => {
-            let session = sign_in(&tenant.email).await;
-            let own = client(&session).get("/api/auth/sessions").await.expect(200);
-            let current = own["items"].as_array()?.iter().find(|one| one["current"] == true)?;
-            deed(tenant.owner.clone(), &format!("/api/auth/sessions/{}", text(&current["id"])), json!({}))
-        }
-        "register_tenant" => {
-            // Its own log is read by its own owner, whom the answer names; see the test.
-            let body = json!({"businessName": "Deed", "name": "Dee", "email": unique_email("dee"), "password": PASSWORD});
-            deed(anonymous, "/api/auth/register", body)
-        }
-        "accept_invite" => {
-            let invited = json!({"email": unique_email("guest"), "role": "staff"});
-            let sent = tenant.post("/api/users/invite", invited).await.expect(201);
-            deed(anonymous, "/api/auth/accept-invite", json!({"token": sent["token"], "password": PASSWORD}))
-        }
-        "forgot_password" => deed(anonymous, "/api/auth/forgot", json!({"email": tenant.email})),
-        "reset_password" => {
-            let (_, email) = colleague(tenant).await;
-            let asked = anonymous.post("/api/auth/forgot", json!({"email": email})).await.expect(202);
-            let body = json!({"token": asked["token"], "password": "another horse, another battery"});
-            deed(anonymous, "/api/auth/reset", body)
-        }
-        "verify_email" => {
-            let (colleague, _) = colleague(tenant).await;
-            let asked =
-                colleague.post("/api/me/email", json!({"email": unique_email("proved")})).await.expect(202);
-            deed(anonymous, "/api/auth/verify-email", json!({"token": asked["token"]}))
-        }
-        "change_password" => {
-            let (colleague, _) = colleague(tenant).await;
-            let body = json!({"currentPassword": PASSWORD, "newPassword": "another horse, another battery"});
-            deed(colleague, "/api/me/password", body)
-        }
-        "change_email" => {
-            let (colleague, _) = colleague(tenant).await;
-            deed(colleague, "/api/me/email", json!({"email": unique_email("elsewhere")}))
-        }
-        "enrol_mfa" => deed(colleague(tenant).await.0, "/api/auth/mfa", json!({})),
-        "verify_mfa" | "delete_mfa" => {
-            let (owner, enrolment) = mfa::with_app().await;
-            let deed = |by: Client, path: &str, body: Value| {
-                Some(Deed { by, reader: owner.owner.clone(), path: path.to_owned(), body: Body::Json(body) })
-            };
-            if operation == "delete_mfa" {
-                return deed(owner.owner.clone(), "/api/auth/mfa", json!({}));
-            }
-            let body =
-                json!({"challengeId": mfa::challenge(&owner).await, "code": enrolment["recoveryCodes"][0]});
-            deed(anonymous, "/api/auth/mfa/verify", body)
-        }
-        _ => None,
-    }
-}
-
-/// Somebody who can be changed without anybody missing it.
-async fn colleague(tenant: &Tenant) -> (Client, String) {
-    let email = unique_email("colleague");
-    let new = json!({"name": "Colin", "email": email, "role": "staff", "password": PASSWORD});
-    tenant.post("/api/users", new).await.expect(201);
-    (client(&sign_in(&email).await), email)
 }
 
 /// What else must be there.
@@ -327,46 +253,7 @@ async fn complete_leads(business: &Neighbour, operation: &str, deed: &mut Deed) 
             let lead = tenant.lead(json!({})).await;
             deed.path = format!("/api/leads/{}/privacy/erase", text(&lead["id"]));
         }
-        _ => complete_money(business, operation, deed).await,
-    }
-}
-
-/// The same for money: what was paid and what was voided do not come back.
-async fn complete_money(business: &Neighbour, operation: &str, deed: &mut Deed) {
-    let tenant = business.business();
-    match operation {
-        "update_invoice" => deed.path = draft(business).await,
-        "finalize_invoice" => deed.path = format!("{}/finalize", draft(business).await),
-        "void_invoice" => deed.path = format!("{}/void", claim(business).await),
-        "pay_invoice" => deed.path = format!("{}/payments", claim(business).await),
-        "create_credit_note" => {
-            deed.path = format!("{}/credit-notes", claim(business).await);
-            deed.body = Body::Json(json!({"amount": 100}));
-        }
-        "refund_payment" | "allocate_payment" => {
-            let paid = json!({"leadId": business.id("lead"), "amount": 100, "tender": "card"});
-            let paid = tenant.post("/api/finance/payments", paid).await.expect(201);
-            let path = format!("/api/finance/payments/{}", text(&paid["id"]));
-            if operation == "refund_payment" {
-                deed.path = format!("{path}/refund");
-                return;
-            }
-            let invoice = claim(business).await;
-            let invoice = invoice.rsplit('/').next().expect("a path ends");
-            deed.path = format!("{path}/allocate");
-            deed.body = Body::Json(json!({"allocations": [{"invoiceId": invoice, "amount": 100}]}));
-        }
-        "create_movement" | "end_shift" | "close_shift" => {
-            let shift = json!({"registerKey": word(), "openFloat": 0});
-            let shift = tenant.post("/api/finance/pos/shifts", shift).await.expect(201);
-            let verb = match operation {
-                "create_movement" => "movements",
-                "end_shift" => "end",
-                _ => "close",
-            };
-            deed.path = format!("/api/finance/pos/shifts/{}/{verb}", text(&shift["id"]));
-        }
-        _ => {}
+        _ => money::complete(business, operation, deed).await,
     }
 }
 
@@ -384,20 +271,6 @@ async fn run(business: &Neighbour) -> String {
     let execute = format!("/api/automations/{}/execute", business.id("automation"));
     let started = tenant.post(&execute, json!({"leadIds": [lead["id"]]})).await.expect(202);
     format!("/api/automations/runs/{}", text(&started["runIds"][0]))
-}
-
-async fn draft(business: &Neighbour) -> String {
-    let lines = json!([{"description": "Deed", "quantity": "2", "unitPrice": 500}]);
-    let document = json!({"leadId": business.id("lead"), "lines": lines});
-    let made = business.business().post("/api/finance/invoices", document).await.expect(201);
-    format!("/api/finance/invoices/{}", text(&made["id"]))
-}
-
-/// An invoice that nobody has paid.
-async fn claim(business: &Neighbour) -> String {
-    let path = draft(business).await;
-    business.business().post(&format!("{path}/finalize"), json!({})).await.expect(200);
-    path
 }
 
 fn text(value: &Value) -> &str {
