@@ -31,8 +31,7 @@ impl Quotas {
                 Class::Write => (600, 3_000),
                 Class::Send => (300, 1_200),
                 Class::Bulk => (60, 240),
-                // Nobody is behind a network: there is no whole.
-                // Nor behind a session that is renewed.
+                // Nobody is behind a network, or a session that is renewed: there is no whole.
                 Class::Door | Class::Refresh => (300, 300),
                 Class::Form => (120, 1_200),
                 Class::Webhook => (3_000, 6_000),
