@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use sqlx::{Executor, PgConnection, Row, postgres::PgRow};
+use sqlx::{
+    Executor, PgConnection, Postgres, Row,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
 use uuid::Uuid;
 
 use super::{Db, DbError, DbResult, SystemTx, TenantTx};
@@ -75,29 +79,16 @@ pub(crate) async fn take_within(tx: &mut TenantTx, toll: &Toll) -> DbResult<Opti
 /// # Errors
 /// When the database refuses.
 pub(crate) async fn take_guess(tx: &mut SystemTx, guard: &Guard) -> DbResult<Counted> {
-    // Not a checked macro, here and below: checking asks for the plan, and the schema's owner may not execute what only the
-    // runtime may.
-    let (pairs, rations, knowns) = columns(guard);
-    let row = sqlx::query(
-        "select * from take_guess($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
-    )
-    .bind(&guard.network[..])
-    .bind(&guard.asked.account[..])
-    .bind(&guard.asked.pair[..])
-    .bind(guard.asked.ration())
-    .bind(guard.whole.as_ref().map(|whole| &whole.pair[..]))
-    .bind(guard.whole.as_ref().map(Target::ration))
-    .bind(guard.known)
-    .bind(pairs)
-    .bind(rations)
-    .bind(knowns)
-    .bind(PAIR_LIMIT)
-    .bind(NETWORK_LIMIT)
-    .bind(seconds(accounts::WINDOW))
-    .bind(RATION.0)
-    .bind(seconds(RATION.1))
-    .fetch_one(tx.conn())
-    .await?;
+    let statement =
+        "select * from take_guess($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+    let row = about(guard, statement)
+        .bind(PAIR_LIMIT)
+        .bind(NETWORK_LIMIT)
+        .bind(seconds(accounts::WINDOW))
+        .bind(RATION.0)
+        .bind(seconds(RATION.1))
+        .fetch_one(tx.conn())
+        .await?;
     Ok(Counted {
         wait: row.try_get("wait")?,
         failures: row.try_get::<Option<i32>, _>("failures")?.unwrap_or_default(),
@@ -111,18 +102,7 @@ pub(crate) async fn take_guess(tx: &mut SystemTx, guard: &Guard) -> DbResult<Cou
 /// # Errors
 /// When the database refuses.
 pub(crate) async fn give_guess_back(conn: &mut PgConnection, guard: &Guard, forgive: bool) -> DbResult<()> {
-    let (pairs, rations, knowns) = columns(guard);
-    sqlx::query("select give_guess_back($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
-        .bind(&guard.network[..])
-        .bind(&guard.asked.account[..])
-        .bind(&guard.asked.pair[..])
-        .bind(guard.asked.ration())
-        .bind(guard.whole.as_ref().map(|whole| &whole.pair[..]))
-        .bind(guard.whole.as_ref().map(Target::ration))
-        .bind(guard.known)
-        .bind(pairs)
-        .bind(rations)
-        .bind(knowns)
+    about(guard, "select give_guess_back($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
         .bind(forgive)
         .bind(RATION.1.as_secs_f64() / f64::from(RATION.0))
         .execute(conn)
@@ -149,10 +129,23 @@ pub(crate) async fn knows_network(
     Ok(known)
 }
 
-/// The accounts of a guess, as columns.
-fn columns(guard: &Guard) -> (Vec<Vec<u8>>, Vec<String>, Vec<bool>) {
+/// A statement about a guess, told of its counters. Not a checked macro: checking asks for the plan, and the schema's owner may not
+/// execute what only the runtime may.
+fn about<'q>(guard: &'q Guard, statement: &'q str) -> Query<'q, Postgres, PgArguments> {
     let accounts = guard.accounts.iter();
-    accounts.map(|(_, target, known)| (target.pair.to_vec(), target.ration(), *known)).collect()
+    let (pairs, rations, knowns): (Vec<_>, Vec<_>, Vec<_>) =
+        accounts.map(|(_, target, known)| (target.pair.to_vec(), target.ration(), *known)).collect();
+    sqlx::query(statement)
+        .bind(&guard.network[..])
+        .bind(&guard.asked.account[..])
+        .bind(&guard.asked.pair[..])
+        .bind(guard.asked.ration())
+        .bind(guard.whole.as_ref().map(|whole| &whole.pair[..]))
+        .bind(guard.whole.as_ref().map(Target::ration))
+        .bind(guard.known)
+        .bind(pairs)
+        .bind(rations)
+        .bind(knowns)
 }
 
 fn seconds(span: Duration) -> i32 {
