@@ -10,6 +10,7 @@ mod device;
 mod erase;
 mod invites;
 mod login;
+mod me;
 mod mfa;
 mod one_time;
 mod passwords;
@@ -33,6 +34,7 @@ pub(crate) use device::network;
 pub use erase::{TableCount, count_rows, erase_tenant};
 pub use invites::{accept_invite, renew_invite};
 pub use login::{Candidate, NewSession, Proof, find_logins, sign_in};
+pub use me::{SelfPatch, update_self};
 pub use mfa::{
     Confirmation, begin_mfa, confirm_mfa, enter_by_challenge, open_challenge, remove_mfa,
     renew_recovery_codes, spend_code,
@@ -54,6 +56,6 @@ pub use standing::{
 pub use tenants::{Tenant, TenantPatch, find_tenant, update_tenant};
 pub use throttle::{Admission, Guard, Knock, admit, count_call, forgive, network_key, record_failure};
 pub use users::{
-    EMAIL_TAKEN, NewUser, PASSWORD_MISSING, SelfPatch, User, UserFilter, UserPatch, UserStatus, delete_user,
-    find_user, insert_user, list_users, lock_user_and_owners, update_self, update_user,
+    EMAIL_TAKEN, NewUser, PASSWORD_MISSING, User, UserFilter, UserPatch, UserStatus, delete_user, find_user,
+    insert_user, list_users, lock_user_and_owners, update_user,
 };
