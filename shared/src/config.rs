@@ -7,13 +7,19 @@
 mod aws;
 mod platform_mail;
 mod reader;
+mod renewal;
 
 use std::{collections::HashMap, fmt, net::IpAddr};
 
 pub use aws::{AwsConfig, fetch_secrets};
 pub use reader::Reader;
+pub(crate) use renewal::Renewals;
+pub use renewal::SecretSource;
 
-use crate::{auth::TokenKeys, crypto::SecretBoxKeys, limits::Quotas, providers::Account, queue::QueueUrls};
+use crate::{
+    auth::TokenKeys, crypto::SecretBoxKeys, db::Patience, http::FrontEnds, limits::Quotas,
+    providers::Account, queue::QueueUrls,
+};
 
 /// Every variable that this project reads, with one line of meaning.
 pub const VARIABLES: &[(&str, &str)] = &[
@@ -28,6 +34,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("LOG_LEVEL", "error, warn, info, debug or trace"),
     ("REDIS_URL", "Redis that counts attempts, rate limits and turns; without it PostgreSQL does"),
     ("RATE_LIMITS", "class=caller/whole pairs of calls a minute over the defaults, comma separated"),
+    ("FRONT_END_SECRETS", "secrets of servers that may say for which address they call, comma separated"),
     (
         "PLATFORM_MAIL_PROVIDER",
         "who carries the product's own mails, whose links nobody else may read: resend or sendgrid",
@@ -95,6 +102,8 @@ pub struct Config {
     pub app_env: AppEnv,
     /// PostgreSQL URL.
     pub database_url: crate::private::Secret,
+    /// How long its transactions may take.
+    pub patience: Patience,
     /// Base of public URLs, without a trailing slash.
     pub public_base_url: String,
     /// Browsers' allowed origins.
@@ -109,12 +118,16 @@ pub struct Config {
     pub redis: Option<redis::Client>,
     /// How often callers may ask.
     pub rate_limits: Quotas,
+    /// Servers that may say for whom they call.
+    pub front_ends: FrontEnds,
     /// The account for the product's own mails.
     pub platform_mail: Option<Account>,
     /// SQS, unless the process brings its own transport.
     pub sqs: Option<(AwsConfig, QueueUrls)>,
     /// Log filter.
     pub log_level: String,
+    /// Where the secret values came from, to read them again.
+    pub source: Option<SecretSource>,
 }
 
 /// Everything that is wrong with the environment.
@@ -134,11 +147,11 @@ impl Config {
     /// # Errors
     /// All problems at once.
     pub async fn load(needs: Needs) -> Result<Self, ConfigProblems> {
-        let mut values = environment();
-        if let Some(arn) = values.get("SECRETS_ARN").filter(|arn| !arn.is_empty()).cloned() {
-            values.extend(fetch_secrets(&arn, &values).await?);
+        let values = environment();
+        match values.get("SECRETS_ARN").filter(|arn| !arn.is_empty()).cloned() {
+            Some(arn) => SecretSource::load(arn, values, needs).await,
+            None => Self::from_values(values, needs),
         }
-        Self::from_values(values, needs)
     }
 
     /// Reads given values, as `local` and the tests do.
@@ -157,6 +170,7 @@ impl Config {
         let config = Self {
             app_env: app_env.unwrap_or(AppEnv::Production),
             database_url: read.required("DATABASE_URL", database_url).unwrap_or_default().into(),
+            patience: if needs == Needs::Api { Patience::Request } else { Patience::Work },
             public_base_url: public_base_url.clone(),
             cors_origins: read.list("CORS_ORIGINS"),
             allow_private_targets,
@@ -168,6 +182,10 @@ impl Config {
                 .flatten(),
             redis: if needs == Needs::Migrate { None } else { redis_client(&mut read) },
             rate_limits: rate_limits(&mut read, is_local),
+            front_ends: read
+                .optional("FRONT_END_SECRETS")
+                .and_then(|_| read.required("FRONT_END_SECRETS", FrontEnds::parse))
+                .unwrap_or_default(),
             platform_mail: if needs == Needs::Migrate {
                 None
             } else {
@@ -175,6 +193,7 @@ impl Config {
             },
             sqs: if needs == Needs::Migrate { None } else { aws::sqs(&mut read, is_local) },
             log_level: read.parsed("LOG_LEVEL", Some("info"), log_level).unwrap_or_default(),
+            source: None,
         };
         read.finish().map(|()| config)
     }

@@ -49,6 +49,7 @@ where
     let Some(app) = start(Needs::Worker).await else { return ExitCode::FAILURE };
     let (app, tick) = (&app, &tick);
     let handler = service_fn(move |_: LambdaEvent<serde_json::Value>| async move {
+        app.catch_up().await;
         let result = tick(app).await;
         app.db.settle().await;
         result.map_err(lambda_runtime::Error::from)

@@ -31,7 +31,7 @@ pub enum QueueName {
     Messages,
     /// Owed outbound webhook deliveries → `deliver-webhooks`.
     Deliveries,
-    /// Imports, exports and bulk changes → `run-jobs`.
+    /// Imports, exports, bulk changes and the end of a large business → `run-jobs`.
     Jobs,
 }
 
@@ -51,6 +51,8 @@ pub enum HintKind {
     Schedule,
     /// A row of `jobs`.
     Job,
+    /// A business that is being deleted: a row of `tenants`.
+    Tenant,
 }
 
 impl HintKind {
@@ -62,7 +64,7 @@ impl HintKind {
             Self::Run | Self::Schedule => QueueName::Runs,
             Self::Effect => QueueName::Messages,
             Self::Delivery => QueueName::Deliveries,
-            Self::Job => QueueName::Jobs,
+            Self::Job | Self::Tenant => QueueName::Jobs,
         }
     }
 }

@@ -25,19 +25,38 @@ pub async fn due(tx: &mut SystemTx, horizon: Duration, per_tenant: i32, limit: i
             .bind(limit)
             .fetch_all(tx.conn())
             .await?;
-    let hints = rows.into_iter().filter_map(|(kind, tenant, id, due_in_seconds)| {
-        let kind = match kind.as_str() {
-            "receipt" => HintKind::Receipt,
-            "run" => HintKind::Run,
-            "effect" => HintKind::Effect,
-            "delivery" => HintKind::Delivery,
-            "job" => HintKind::Job,
-            _ => return None,
-        };
+    let hints = rows.into_iter().filter_map(|(word, tenant, id, due_in_seconds)| {
         let delay = Duration::from_secs(due_in_seconds.try_into().unwrap_or_default());
-        Hint::now(TenantId::new(tenant), kind, id).after(delay)
+        Hint::now(TenantId::new(tenant), kind(&word)?, id).after(delay)
     });
     Ok(hints.collect())
+}
+
+/// Rows of suspended tenants that go on all the same: mails about accounts, and jobs, of which the worker lets those rest that change anything.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn suspended(tx: &mut SystemTx, limit: i32) -> DbResult<Vec<Hint>> {
+    let rows: Vec<(String, Uuid, Uuid)> =
+        sqlx::query_as("select kind, tenant_id, id from sweep_suspended($1)")
+            .bind(limit)
+            .fetch_all(tx.conn())
+            .await?;
+    let hints = rows
+        .into_iter()
+        .filter_map(|(word, tenant, id)| Some(Hint::now(TenantId::new(tenant), kind(&word)?, id)));
+    Ok(hints.collect())
+}
+
+fn kind(word: &str) -> Option<HintKind> {
+    match word {
+        "receipt" => Some(HintKind::Receipt),
+        "run" => Some(HintKind::Run),
+        "effect" => Some(HintKind::Effect),
+        "delivery" => Some(HintKind::Delivery),
+        "job" => Some(HintKind::Job),
+        _ => None,
+    }
 }
 
 /// Slots of automations that begin by the clock, due within the horizon.
@@ -56,6 +75,17 @@ pub async fn due_schedules(tx: &mut SystemTx, horizon: Duration, limit: i32) -> 
         Hint::now(TenantId::new(tenant), HintKind::Schedule, automation).after(delay)
     });
     Ok(hints.collect())
+}
+
+/// Businesses that are being deleted and that no worker is at, `limit` at most.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn ended(tx: &mut SystemTx, limit: i32) -> DbResult<Vec<Hint>> {
+    // Not a checked macro, for the same reason.
+    let ids: Vec<Uuid> =
+        sqlx::query_scalar("select sweep_ended($1)").bind(limit).fetch_all(tx.conn()).await?;
+    Ok(ids.into_iter().map(|id| Hint::now(TenantId::new(id), HintKind::Tenant, id)).collect())
 }
 
 fn interval(span: Duration) -> DbResult<PgInterval> {

@@ -34,6 +34,7 @@ pub async fn look<F>(app: &App, hint: &Hint, handle: F) -> WorkResult
 where
     F: AsyncFnOnce(&App, &Hint) -> WorkResult,
 {
+    app.catch_up().await;
     let result = AssertUnwindSafe(handle(app, hint)).catch_unwind().await.unwrap_or(Err(WorkError::Panic));
     app.db.settle().await;
     if let Err(error) = &result {

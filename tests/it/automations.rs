@@ -356,3 +356,31 @@ async fn a_run_whose_writes_are_refused_fails_alone() {
     let path = format!("/api/leads/{}", unlucky["id"].as_str().unwrap());
     assert_eq!(tenant.get(&path).await.expect(200)["tags"], json!([]));
 }
+
+#[tokio::test]
+async fn whoever_sees_some_leads_makes_nothing_that_acts_on_all_and_handles_their_runs() {
+    let tenant = Tenant::new().await;
+    let (manager, id) = tenant.bound("manager", "own").await;
+    let hold = json!([{"id": "rest", "type": "wait", "for": "P300D"}]);
+    let automation = publish(&tenant, manual(hold.clone())).await;
+    let path = format!("/api/automations/{automation}");
+    // A webhook step would post whole leads elsewhere, whoever they belong to.
+    let webhook = json!([{"id": "tell", "type": "webhook", "url": "https://example.com/"}]);
+    let scoring = json!({"rules": []});
+    for refused in [
+        manager.post("/api/automations", manual(webhook)).await,
+        manager.patch(&path, json!({"name": "Mine"})).await,
+        manager.post(&format!("{path}/publish"), json!({})).await,
+        manager.post(&format!("{path}/pause"), json!({})).await,
+        manager.delete(&path).await,
+        manager.post("/api/assignment-policies", json!({"name": "Me", "members": [{"userId": id}]})).await,
+        manager.send(manager.request(reqwest::Method::PUT, "/api/scoring").json(&scoring)).await,
+    ] {
+        refused.expect_problem(403, "record_scope_required");
+    }
+    let mine = start(&tenant, &automation, &tenant.lead(json!({"ownerId": id})).await).await;
+    let other = start(&tenant, &automation, &tenant.lead(json!({})).await).await;
+    let cancel = |run: &str| format!("/api/automations/runs/{run}/cancel");
+    manager.post(&cancel(&mine), json!({})).await.expect(200);
+    manager.post(&cancel(&other), json!({})).await.expect_problem(404, "not_found");
+}

@@ -7,6 +7,7 @@ mod changes;
 mod custom_fields;
 mod exports;
 mod feeds;
+mod hints;
 mod history;
 mod imports;
 mod jobs;

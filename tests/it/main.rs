@@ -15,9 +15,11 @@
 )]
 
 mod analytics;
+mod audit;
 mod auth;
 mod automations;
 mod contract;
+mod deeds;
 mod docs;
 mod finance;
 mod lambda;

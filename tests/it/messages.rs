@@ -328,7 +328,7 @@ pub(crate) async fn stand_in(answers: Vec<(u16, &'static str)>) -> (String, Unbo
     (base, told)
 }
 
-async fn read_request(socket: &mut tokio::net::TcpStream) -> String {
+pub(crate) async fn read_request(socket: &mut tokio::net::TcpStream) -> String {
     let mut bytes = Vec::new();
     loop {
         let mut part = [0; 4096];

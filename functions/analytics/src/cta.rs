@@ -14,8 +14,10 @@ use shared::{
     responses((status = 200, body = Page<CtaEvent>)))]
 pub(crate) async fn list_cta_events(mut cx: Cx<ReadAnalytics>, query: QueryString) -> ApiResult {
     let query: ListQuery<CtaFilter> = query.list(cx.zone())?;
+    query.filter.check(&cx.actor)?;
     let own = cx.actor.own_records_of();
     let page = analytics::list_events(&mut cx.tx, &query, own).await?;
+    let page = cx.actor.shown(page);
     cx.commit(Json(page)).await
 }
 
@@ -26,6 +28,7 @@ pub(crate) async fn list_cta_events(mut cx: Cx<ReadAnalytics>, query: QueryStrin
     responses((status = 200, body = CtaSummary)))]
 pub(crate) async fn get_cta_summary(mut cx: Cx<ReadAnalytics>, query: QueryString) -> ApiResult {
     let (filter, by) = query.read(cx.zone(), |params| (CtaFilter::read(params), GroupBy::read(params)))?;
+    filter.check(&cx.actor)?;
     let own = cx.actor.own_records_of();
     let summary = analytics::read_summary(&mut cx.tx, filter, by, own).await?;
     cx.commit(Json(summary)).await
@@ -45,6 +48,7 @@ pub(crate) async fn get_cta_funnel(mut cx: Cx<ReadAnalytics>, query: QueryString
         }
         (filter, steps)
     })?;
+    filter.check(&cx.actor)?;
     let own = cx.actor.own_records_of();
     let funnel = if steps.is_empty() {
         analytics::read_journey(&mut cx.tx, filter, own).await?

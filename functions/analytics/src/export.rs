@@ -23,7 +23,12 @@ pub(crate) async fn export_cta_events(
     let (filter, (format, rows, after)) =
         query.read(cx.zone(), |params| (CtaFilter::read(params), export::read_request(params)))?;
     let after = after.map(|(position, _)| position);
+    let is_first = after.is_none();
     let own = cx.actor.own_records_of();
     let chunk = analytics::read_chunk(&mut cx.tx, &filter, format, after, rows, own).await?;
+    if is_first {
+        let tenant = cx.tx.tenant();
+        cx.note("analytics.exported", ("tenant", tenant), (None, None)).await?;
+    }
     cx.commit(export::answer(chunk, format, "cta-events", &asked)).await
 }

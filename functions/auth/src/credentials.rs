@@ -1,19 +1,19 @@
 //! Changing what one signs in with, and giving the password again before something dangerous.
 
 use axum::{
-    Extension, Json,
+    Json,
     extract::{FromRequestParts, State},
     response::IntoResponse,
 };
 use chrono::{DateTime, Utc};
 use http::request::Parts;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use shared::{
     accounts::{self, Credentials, SignIn},
     app::App,
-    audit,
     auth::{Permission, SecureSelf},
-    http::{Accepted, ApiResult, Check, Cx, FRESHNESS, Problem, RequestId, Valid},
+    http::{Accepted, ApiResult, Check, Cx, FRESHNESS, Problem, Valid},
     mails::{self, Letter, Mail},
     private::Secret,
     values::Email,
@@ -23,6 +23,7 @@ use utoipa::ToSchema;
 use crate::{
     door::{OwnSession, Visitor, person, prove_password},
     mfa::take_code,
+    note,
     recovery::{Mailed, open_proof},
 };
 
@@ -86,10 +87,12 @@ pub(crate) async fn change_password(
     Valid(body): Valid<ChangePassword>,
 ) -> ApiResult {
     let (user, _) = person(&cx.actor)?;
+    let (who, request) = ((cx.tx.tenant_id(), user), cx.request_id().to_owned());
     let known = known(&app, cx).await?;
     let own = [known.email.expose().as_str(), known.name.expose().as_str()];
     accounts::refuse_weak_at("/newPassword", &body.new_password, &own)?;
-    let verified = prove_password(&app, &visitor, &known, &body.current_password).await?;
+    let verified = prove_password(&app, &visitor, &known, &body.current_password).await;
+    let verified = note::watch(&app, who, "user.password_failed", &request, verified).await?;
     let hash = accounts::hash_password(&body.new_password).await?;
     let cx = match Cx::<OwnSession>::from_request_parts(&mut parts, &app).await {
         Ok(cx) => cx,
@@ -103,9 +106,7 @@ pub(crate) async fn change_password(
     let mail = Mail { to: account.email.expose(), letter: Letter::PasswordChanged };
     mails::tell(&mut cx.tx, &app, mail).await?;
     let answer = visitor.welcome(&app, account, &session, &token)?;
-    let request = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-    let entry = audit::Entry::by(&cx.actor, "user.password_changed", "user", user).request(&request);
-    audit::append(&mut cx.tx, &entry).await?;
+    cx.note("user.password_changed", ("user", user), (None, None)).await?;
     cx.commit(Json(answer)).await
 }
 
@@ -117,7 +118,6 @@ pub(crate) async fn change_password(
 pub(crate) async fn change_email(
     mut cx: Cx<SecureSelf>,
     State(app): State<App>,
-    Extension(RequestId(request)): Extension<RequestId>,
     Valid(body): Valid<ChangeEmail>,
 ) -> ApiResult {
     let ((user, session), now) = (person(&cx.actor)?, cx.now());
@@ -128,8 +128,7 @@ pub(crate) async fn change_email(
     if present != asked {
         mails::tell(&mut cx.tx, &app, Mail { to: present, letter: Letter::EmailRequested }).await?;
     }
-    let entry = audit::Entry::by(&cx.actor, "user.email_requested", "user", user).request(&request);
-    audit::append(&mut cx.tx, &entry).await?;
+    cx.note("user.email_requested", ("user", user), (None, None)).await?;
     cx.commit(Accepted(Mailed::new(&app, Some(&token)))).await
 }
 
@@ -144,15 +143,18 @@ pub(crate) async fn reauth(
     mut parts: Parts,
     Valid(body): Valid<Reauth>,
 ) -> ApiResult {
-    let (_, session) = person(&cx.actor)?;
+    let (user, session) = person(&cx.actor)?;
+    let (who, request) = ((cx.tx.tenant_id(), user), cx.request_id().to_owned());
     let known = known(&app, cx).await?;
-    prove_password(&app, &visitor, &known, &body.password).await?;
+    let verified = prove_password(&app, &visitor, &known, &body.password).await;
+    note::watch(&app, who, "user.password_failed", &request, verified).await?;
     let cx = match Cx::<OwnSession>::from_request_parts(&mut parts, &app).await {
         Ok(cx) => cx,
         Err(refusal) => return Ok(refusal.into_response()),
     };
     let mut cx = prove_code(cx, &app, &visitor, &mut parts, &known, body.code.as_ref()).await?;
     accounts::refresh_proof(&mut cx.tx, visitor.now, session).await?;
+    cx.note("user.reauthenticated", ("user", user), (None, Some(json!({"sessionId": session})))).await?;
     let fresh_until = visitor.now + FRESHNESS;
     cx.commit(Json(Reauthenticated { authenticated_at: visitor.now, fresh_until })).await
 }

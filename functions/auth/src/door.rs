@@ -2,18 +2,17 @@
 
 use axum::{extract::FromRequestParts, response::Response};
 use chrono::{DateTime, Utc};
-use http::{HeaderMap, request::Parts};
+use http::{HeaderMap, StatusCode, request::Parts};
 use shared::{
-    accounts::{self, Account, Admission, Credentials, Device, Guard, NewSession, SignIn},
+    accounts::{self, Account, Admission, Credentials, Device, Guard, Hold, NewSession, Pass, SignIn},
     app::App,
     auth::{Access, Permission, Proof, Role, Scope, Surface, password::Verdict, refresh},
     crypto::{OpaqueToken, SecretBoxKeys, TokenKind},
-    db::{SystemReason, TenantTx, TokenGrant, TokenUse},
+    db::{SystemReason, SystemTx, TenantTx, TokenGrant, TokenUse},
     http::{Actor, ApiResult, Claimed, ClientIp, DoorClaim, DoorKey, Problem},
-    ids::new_id,
+    ids::{TenantId, new_id},
     private::Secret,
 };
-use tokio::time::Instant;
 use uuid::Uuid;
 
 /// One's own sessions are one's own affair, also while the business is suspended.
@@ -129,7 +128,7 @@ fn require_unused(grant: &TokenGrant) -> ApiResult<()> {
 
 /// 410.
 pub(crate) fn gone() -> Problem {
-    Problem::new(http::StatusCode::GONE, "token_used", "This link was used before or has expired.")
+    Problem::new(StatusCode::GONE, "token_used", "This link was used before or has expired.")
 }
 
 /// Verifies the password of somebody who is signed in: as slowly and as seldom as at the door, since a stolen token must
@@ -140,38 +139,83 @@ pub(crate) async fn prove_password(
     known: &Credentials,
     password: &Secret,
 ) -> ApiResult<Secret> {
-    let refuse_at = Instant::now() + accounts::FAILURE_FLOOR;
     let guard = Guard::new(app.secret_box(), known.email.expose(), visitor.address)
-        .map_err(|_| Problem::internal())?;
-    knock(app, &guard).await?;
-    let verdicts = accounts::check_password(std::slice::from_ref(&known.password_hash), password).await?;
-    match (verdicts.first(), &known.password_hash) {
-        (Some(Verdict::Match { .. }), Some(hash)) => Ok(hash.clone()),
-        _ => Err(refuse(app, &guard, refuse_at).await?),
+        .map_err(|_| Problem::internal())?
+        .naming(&known.tenant.to_string());
+    let mut tx = app.db.system(SystemReason::Throttle).await?;
+    let at_home = accounts::knows_network(&mut tx, &guard, known.tenant, known.user).await?;
+    let guard = guard.compared_with([(known.user, at_home)]);
+    let pass = knock(app, tx, &guard).await?;
+    let hashes: Vec<Secret> =
+        known.password_hash.iter().filter(|_| pass.admitted.contains(&known.user)).cloned().collect();
+    let (verdicts, hold) = accounts::check_password(&hashes, password).await?;
+    match (verdicts.first(), hashes.into_iter().next()) {
+        (Some(Verdict::Match { .. }), Some(hash)) => {
+            let mut tx = app.db.open_tenant(known.tenant).await?.ok_or_else(Problem::unauthorized)?;
+            accounts::forgive(&mut tx, &app.limits, &guard, Some(known.user)).await?;
+            tx.commit().await?;
+            Ok(hash)
+        }
+        _ => Err(refuse(hold, &pass).await),
     }
 }
 
-/// Asks the counters and waits as long as they say.
-pub(crate) async fn knock(app: &App, guard: &Guard) -> ApiResult<()> {
+/// Counts a guess at somebody's codes, and waits as long as the counters say.
+pub(crate) async fn knock_with_code(
+    app: &App,
+    visitor: &Visitor,
+    tenant: TenantId,
+    user: Uuid,
+) -> ApiResult<(Guard, Hold)> {
+    let guard = Guard::of_codes(app.secret_box(), user, visitor.address).map_err(|_| Problem::internal())?;
     let mut tx = app.db.system(SystemReason::Throttle).await?;
+    let at_home = accounts::knows_network(&mut tx, &guard, tenant, user).await?;
+    let guard = guard.at_home(at_home);
+    knock(app, tx, &guard).await?;
+    Ok((guard, Hold::begin()))
+}
+
+/// Counts a guess before it is verified, and waits as long as the counters say.
+pub(crate) async fn knock(app: &App, mut tx: SystemTx, guard: &Guard) -> ApiResult<Pass> {
     let admission = accounts::admit(&mut tx, &app.limits, guard).await?;
     tx.commit().await?;
     match admission {
-        Admission::Go(delay) => tokio::time::sleep(delay).await,
-        Admission::Wait(seconds) => return Err(crate::login::too_many(seconds)),
+        Admission::Go(pass) => {
+            tokio::time::sleep(pass.delay).await;
+            Ok(pass)
+        }
+        Admission::Wait(seconds) => Err(too_many(seconds)),
     }
-    Ok(())
 }
 
-/// Counts a failure and waits until every failure is answered.
-pub(crate) async fn refuse(app: &App, guard: &Guard, refuse_at: Instant) -> ApiResult<Problem> {
+/// Gives accounts their try back that a guess matched without opening one.
+pub(crate) async fn give_back(app: &App, guard: &Guard, matched: &[Uuid]) -> ApiResult<()> {
     let mut tx = app.db.system(SystemReason::Throttle).await?;
-    accounts::record_failure(&mut tx, &app.limits, guard).await?;
-    tx.commit().await?;
-    tokio::time::sleep_until(refuse_at).await;
-    Ok(Problem::new(
-        http::StatusCode::UNAUTHORIZED,
-        "invalid_credentials",
-        "E-mail address and password do not open an account.",
-    ))
+    accounts::give_back(&mut tx, &app.limits, guard, matched).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Waits until every failure is answered. The guess was counted before it was verified.
+pub(crate) async fn refuse(hold: Hold, pass: &Pass) -> Problem {
+    hold.wait().await;
+    pass.spent.map_or_else(
+        || {
+            Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "invalid_credentials",
+                "E-mail address and password do not open an account.",
+            )
+        },
+        too_many,
+    )
+}
+
+/// 429 with the time to wait.
+pub(crate) fn too_many(seconds: u64) -> Problem {
+    Problem::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "too_many_attempts",
+        "Too many attempts from here; try again later.",
+    )
+    .retry_after(seconds)
 }

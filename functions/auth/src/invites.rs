@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 use shared::{
     accounts::{self, NewUser, SignIn},
     app::App,
-    audit,
-    auth::{RecordScope, Role, WriteAdmin},
+    auth::{ManageUsers, RecordScope, Role},
     crypto::{OpaqueToken, TokenKind},
     db::TokenUse,
     http::{ApiResult, Check, Claimed, Created, Cx, DoorKey, PathId, Problem, RequestId, Valid},
@@ -19,7 +18,8 @@ use uuid::Uuid;
 
 use crate::{
     door::{Visitor, bearer_of, gone, open_token_once},
-    users::{add, require_rank},
+    note,
+    users::{add, require_no_stronger, require_rank},
 };
 
 /// Who is invited.
@@ -65,16 +65,17 @@ pub(crate) struct AcceptInvite {
 
 impl Check for AcceptInvite {}
 
-/// Invites a colleague.
+/// Invites a colleague. It wants the password within the last five minutes; a key invites nobody who may do more than itself.
 #[utoipa::path(post, path = "/api/users/invite", operation_id = "invite_user", tag = "auth",
     extensions(("x-role" = json!("admin"))), request_body = InviteUser, responses((status = 201, body = SentInvite)))]
 pub(crate) async fn invite_user(
-    mut cx: Cx<WriteAdmin>,
+    mut cx: Cx<ManageUsers>,
     State(app): State<App>,
     Extension(RequestId(request)): Extension<RequestId>,
     Valid(body): Valid<InviteUser>,
 ) -> ApiResult {
     require_rank(&cx.actor, body.role)?;
+    require_no_stronger(&cx.actor, body.role)?;
     let name = match body.name {
         Some(name) => name,
         None => Line::try_from(body.email.to_string()).map_err(|_| Problem::internal())?,
@@ -127,6 +128,7 @@ pub(crate) async fn accept_invite(
     State(app): State<App>,
     visitor: Visitor,
     key: DoorKey,
+    Extension(RequestId(request)): Extension<RequestId>,
     Valid(body): Valid<AcceptInvite>,
 ) -> ApiResult {
     accounts::refuse_weak(&body.password, &[])?;
@@ -150,8 +152,10 @@ pub(crate) async fn accept_invite(
     let account = accounts::accept_invite(&mut tx, visitor.now, grant.token_id, &hash, &session)
         .await?
         .ok_or_else(gone)?;
+    let user = account.id;
     let answer = visitor.welcome(&app, account, &session, &refresh)?;
     let answer = claim.store(&mut tx, Json(answer)).await?;
+    note::by_user(&mut tx, "user.invite_accepted", user, None, &request).await?;
     tx.commit().await?;
     Ok(answer)
 }

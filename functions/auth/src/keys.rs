@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 use shared::{
     accounts::{self, ApiKey, IssuedKey, KeyFilter, NewKey},
     audit,
-    auth::{ReadAdmin, WriteAdmin},
+    auth::{MakeKeys, Permission, ReadAdmin, WriteAdmin},
     http::{
-        Actor, ApiResult, Created, Cx, ListQuery, NoContent, Page, PageParams, PathId, Problem, QueryString,
+        ApiResult, Created, Cx, ListQuery, NoContent, Page, PageParams, PathId, Problem, QueryString,
         RequestId, Valid,
     },
 };
 
-/// Keys that were not revoked, newest first.
+/// Keys that were not revoked, with their makers, newest first.
 #[utoipa::path(get, path = "/api/api-keys", operation_id = "list_api_keys", tag = "auth",
     extensions(("x-role" = json!("admin"))), params(KeyFilter, PageParams),
     responses((status = 200, body = Page<ApiKey>)))]
@@ -22,23 +22,18 @@ pub(crate) async fn list_api_keys(mut cx: Cx<ReadAdmin>, query: QueryString) -> 
     cx.commit(Json(page)).await
 }
 
-/// Makes a key. Its text is in this answer and nowhere else.
+/// Makes a key. Its text is in this answer and nowhere else. It wants the password within the last five minutes, and ends when
+/// its maker is disabled, removed or no administrator any more. A key makes no keys.
 #[utoipa::path(post, path = "/api/api-keys", operation_id = "create_api_key", tag = "auth",
-    extensions(("x-role" = json!("admin"))), request_body = NewKey, responses((status = 201, body = IssuedKey)))]
+    extensions(("x-role" = json!("admin")), ("x-scope" = json!("none"))), request_body = NewKey, responses((status = 201, body = IssuedKey)))]
 pub(crate) async fn create_api_key(
-    mut cx: Cx<WriteAdmin>,
+    mut cx: Cx<MakeKeys>,
     Extension(RequestId(request)): Extension<RequestId>,
     Valid(new): Valid<NewKey>,
 ) -> ApiResult {
     let now = cx.now();
     if new.expires_at.is_some_and(|end| end <= now) {
         return Err(Problem::invalid("/expiresAt", "in_the_past", "A key ends in the future."));
-    }
-    // A key cannot make one that may do more than itself.
-    if let Actor::Key { scopes, .. } = &cx.actor
-        && let Some(missing) = new.scopes.iter().find(|scope| !scopes.iter().any(|own| own.allows(**scope)))
-    {
-        return Err(Problem::scope_required(*missing));
     }
     let token = new.kind.generate().map_err(|_| Problem::internal())?;
     let created_by = cx.actor.user_id();
@@ -65,6 +60,19 @@ pub(crate) async fn delete_api_key(
         .request(&request);
     audit::append(&mut cx.tx, &entry).await?;
     cx.commit(NoContent).await
+}
+
+/// Notes that keys ended because of their maker: whoever works with one finds out why.
+pub(crate) async fn note_ended<P: Permission>(
+    cx: &mut Cx<P>,
+    keys: &[ApiKey],
+    reason: &str,
+) -> ApiResult<()> {
+    for key in keys {
+        let states = (Some(facts(key)), Some(json!({"reason": reason})));
+        cx.note("api_key.revoked", ("apiKey", key.id), states).await?;
+    }
+    Ok(())
 }
 
 /// What the audit log keeps of a key.

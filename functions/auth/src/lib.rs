@@ -8,6 +8,7 @@ mod keys;
 mod login;
 mod me;
 mod mfa;
+mod note;
 mod recovery;
 mod refresh;
 mod register;

@@ -1,29 +1,28 @@
 //! Signing in with an e-mail address and a password.
 //!
 //! Unknown address, wrong password, disabled user, open invitation: the answer is the same, and so is its time. Nobody
-//! learns which businesses know an address before the password has opened them.
+//! learns which businesses know an address before the password has opened them, and whoever founds one with somebody else's
+//! address learns nothing about theirs: each login without a business is a guess at all of them, and counted as that.
 
-use axum::{Json, extract::State, response::IntoResponse};
-use http::StatusCode;
+use axum::{Extension, Json, extract::State, response::IntoResponse};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::{
-    accounts::{self, Admission, Candidate, Guard, Proof, SignIn},
+    accounts::{self, Candidate, Guard, Hold, Pass, Proof, SignIn},
     app::App,
-    auth::password::Verdict,
+    auth::password::{self, Verdict},
     crypto::{OpaqueToken, TokenKind},
     db::SystemReason,
-    http::{ApiResult, Check, Problem, Valid},
+    http::{ApiResult, Check, Problem, RequestId, Valid},
     private::Secret,
     values::{Email, Line},
 };
-use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use crate::door::{Visitor, refuse};
-
-/// Businesses of one address that a password is compared with. Whoever is in more of them names the business.
-const MOST_CANDIDATES: usize = 20;
+use crate::{
+    door::{Visitor, give_back, knock, refuse},
+    note,
+};
 
 /// Credentials.
 #[derive(Deserialize, ToSchema)]
@@ -66,60 +65,87 @@ pub(crate) enum LoginAnswer {
 #[utoipa::path(post, path = "/api/auth/login", operation_id = "login", tag = "auth",
     extensions(("x-role" = json!("public"))), request_body = Login,
     responses((status = 200, body = LoginAnswer)))]
-pub(crate) async fn login(State(app): State<App>, visitor: Visitor, Valid(body): Valid<Login>) -> ApiResult {
-    let refuse_at = Instant::now() + accounts::FAILURE_FLOOR;
-    let guard = Guard::new(app.secret_box(), body.email.as_str(), visitor.address)
-        .map_err(|_| Problem::internal())?;
-    let candidates = knock(&app, &guard, &body).await?;
-
-    let mut opened = verify(candidates, &body.password).await?;
+pub(crate) async fn login(
+    State(app): State<App>,
+    visitor: Visitor,
+    Extension(RequestId(request)): Extension<RequestId>,
+    Valid(body): Valid<Login>,
+) -> ApiResult {
+    let (guard, pass, candidates) = find(&app, &visitor, &body).await?;
+    let tried = note::tried(&candidates);
+    let (mut opened, hold) = verify(candidates, &body.password).await?;
+    for (tenant, user) in tried {
+        if !opened.iter().any(|one| one.candidate.tenant == tenant && one.candidate.user_id == user) {
+            note::failed(&app, tenant, user, "user.sign_in_failed", &request).await?;
+            app.db.settle().await;
+        }
+    }
     if opened.len() > 1 {
+        let matched: Vec<_> = opened.iter().map(|one| one.candidate.user_id).collect();
+        // It stays counted for the address: whoever founds many businesses could have all their hashes computed for ever.
+        give_back(&app, &guard, &matched).await?;
+        hold.wait().await;
         return Err(tenant_required(&opened));
     }
     let answer = match opened.pop() {
-        Some(opened) => enter(&app, &visitor, &guard, opened, &body.password).await?,
+        Some(opened) => enter(&app, (&visitor, &request), &guard, opened, &body.password).await?,
         None => None,
     };
-    match answer {
-        Some(answer) => Ok(Json(answer).into_response()),
-        None => Err(refuse(&app, &guard, refuse_at).await?),
+    let Some(answer) = answer else { return Err(refuse(hold, &pass).await) };
+    // Who names no business is compared with all of the address: how long that took is nobody's business either.
+    if body.tenant.is_none() {
+        hold.wait().await;
     }
+    Ok(Json(answer).into_response())
 }
 
-/// Asks the counters, waits as long as they say, and finds whom the address may open.
-async fn knock(app: &App, guard: &Guard, body: &Login) -> ApiResult<Vec<Candidate>> {
-    let mut tx = app.db.system(SystemReason::Login).await?;
-    let admission = accounts::admit(&mut tx, &app.limits, guard).await?;
-    let delay = match admission {
-        Admission::Go(delay) => delay,
-        Admission::Wait(seconds) => return Err(too_many(seconds)),
-    };
-    let mut candidates = accounts::find_logins(&mut tx, body.email.as_str()).await?;
-    tx.commit().await?;
-    tokio::time::sleep(delay).await;
-    if let Some(tenant) = &body.tenant {
-        candidates
-            .retain(|one| one.tenant_slug == tenant.as_str() || one.tenant.to_string() == tenant.as_str());
+/// Finds whom the address may open, counts the guess at each of them, and waits as long as the counters say. An account whose
+/// guesses are used up is left out.
+async fn find(app: &App, visitor: &Visitor, body: &Login) -> ApiResult<(Guard, Pass, Vec<Candidate>)> {
+    let mut guard = Guard::new(app.secret_box(), body.email.as_str(), visitor.address)
+        .map_err(|_| Problem::internal())?;
+    let tenant = body.tenant.as_ref().map(Line::as_str);
+    if let Some(tenant) = tenant {
+        guard = guard.naming(tenant);
     }
-    candidates.truncate(MOST_CANDIDATES);
-    Ok(candidates)
+    let mut tx = app.db.system(SystemReason::Login).await?;
+    let mut found = accounts::find_candidates(&mut tx, &guard, body.email.as_str(), tenant).await?;
+    bound(&mut found);
+    let guard = guard.compared_with(found.iter().map(|(one, known)| (one.user_id, *known)));
+    let pass = knock(app, tx, &guard).await?;
+    let admitted = found.into_iter().map(|(one, _)| one).filter(|one| pass.admitted.contains(&one.user_id));
+    let candidates = admitted.collect();
+    Ok((guard, pass, candidates))
+}
+
+/// Cuts the candidates where their hashes would take longer than a failure does.
+fn bound(found: &mut Vec<(Candidate, bool)>) {
+    let mut left = accounts::MOST_WORK;
+    let affordable = found.iter().take_while(|(candidate, _)| {
+        let work = candidate.password_hash.as_ref().map_or(0, password::work);
+        let rest = left.checked_sub(work);
+        left = rest.unwrap_or(left);
+        rest.is_some()
+    });
+    let kept = affordable.count();
+    found.truncate(kept);
 }
 
 /// The candidates whose password it is. No connection is held meanwhile.
-async fn verify(candidates: Vec<Candidate>, password: &Secret) -> ApiResult<Vec<Opened>> {
-    let hashes: Vec<Option<Secret>> = candidates.iter().map(|one| one.password_hash.clone()).collect();
-    let verdicts = accounts::check_password(&hashes, password).await?;
+async fn verify(candidates: Vec<Candidate>, password: &Secret) -> ApiResult<(Vec<Opened>, Hold)> {
+    let hashes: Vec<Secret> = candidates.iter().filter_map(|one| one.password_hash.clone()).collect();
+    let (verdicts, hold) = accounts::check_password(&hashes, password).await?;
     let opened = candidates.into_iter().zip(verdicts).filter_map(|(candidate, verdict)| match verdict {
-        Verdict::Match { needs_rehash } if candidate.active => Some(Opened { candidate, needs_rehash }),
-        Verdict::Match { .. } | Verdict::Mismatch => None,
+        Verdict::Match { needs_rehash } => Some(Opened { candidate, needs_rehash }),
+        Verdict::Mismatch => None,
     });
-    Ok(opened.collect())
+    Ok((opened.collect(), hold))
 }
 
 /// Begins the session or opens the second step. `None` when the account changed since its password was verified.
 async fn enter(
     app: &App,
-    visitor: &Visitor,
+    (visitor, request): (&Visitor, &str),
     guard: &Guard,
     opened: Opened,
     password: &Secret,
@@ -131,8 +157,11 @@ async fn enter(
     let Some(mut tx) = app.db.open_tenant(candidate.tenant).await? else { return Ok(None) };
     let proof = Proof { verified, rehashed };
     let user = candidate.user_id;
-    let answer = match accounts::sign_in(&mut tx, visitor.now, user, &proof, &session, guard).await? {
-        Some(account) => LoginAnswer::SignedIn(Box::new(visitor.welcome(app, account, &session, &token)?)),
+    let answer = match accounts::sign_in(&mut tx, visitor.now, user, &proof, &session).await? {
+        Some(account) => {
+            note::came_in(&mut tx, user, session.id, None, request).await?;
+            LoginAnswer::SignedIn(Box::new(visitor.welcome(app, account, &session, &token)?))
+        }
         None => {
             let token = OpaqueToken::generate(TokenKind::OneTime).map_err(|_| Problem::internal())?;
             if accounts::open_challenge(&mut tx, visitor.now, user, &proof, &token).await?.is_none() {
@@ -141,8 +170,8 @@ async fn enter(
             LoginAnswer::SecondStep { mfa_required: true, challenge_id: token.expose().to_owned() }
         }
     };
+    accounts::forgive(&mut tx, &app.limits, guard, Some(user)).await?;
     tx.commit().await?;
-    accounts::forgive(&app.limits, guard).await;
     Ok(Some(answer))
 }
 
@@ -158,14 +187,4 @@ fn tenant_required(opened: &[Opened]) -> Problem {
         "This password opens several businesses: name one of them as `tenant`.",
     )
     .with("tenants", tenants)
-}
-
-/// 429 with the time to wait.
-pub(crate) fn too_many(seconds: u64) -> Problem {
-    Problem::new(
-        StatusCode::TOO_MANY_REQUESTS,
-        "too_many_attempts",
-        "Too many attempts from here; try again later.",
-    )
-    .retry_after(seconds)
 }

@@ -9,7 +9,7 @@ use http::{StatusCode, request::Parts};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::{
-    accounts::{self, Confirmation, Guard},
+    accounts::{self, Confirmation},
     app::App,
     audit,
     auth::{Permission, Role, SecureSelf, SecureUsers, WriteSelf, totp},
@@ -18,11 +18,13 @@ use shared::{
     mails::{self, Letter, Mail},
     private::Secret,
 };
-use tokio::time::Instant;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::door::{Visitor, gone, knock, open_token, person, rank, refuse};
+use crate::{
+    door::{Visitor, gone, knock_with_code, open_token, person, rank},
+    note,
+};
 
 /// What an app needs. It is shown once.
 #[derive(Serialize, ToSchema)]
@@ -87,6 +89,7 @@ pub(crate) async fn enrol_mfa(mut cx: Cx<SecureSelf>, State(app): State<App>) ->
         otpauth_url: totp::url(&seed, known.email.expose()),
         recovery_codes: shown(&codes),
     };
+    cx.note("user.mfa_begun", ("user", user), (None, None)).await?;
     cx.commit(Json(enrolment)).await
 }
 
@@ -113,7 +116,7 @@ pub(crate) async fn renew_recovery_codes(
     }
     let mail = Mail { to: known.email.expose(), letter: Letter::RecoveryCodesRenewed };
     mails::tell(&mut cx.tx, &app, mail).await?;
-    let request = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    let request = request_id(&parts);
     let entry = audit::Entry::by(&cx.actor, "user.recovery_codes_renewed", "user", user).request(&request);
     audit::append(&mut cx.tx, &entry).await?;
     cx.commit(Json(RenewedCodes { recovery_codes: shown(&codes) })).await
@@ -180,7 +183,7 @@ pub(crate) async fn verify_mfa(State(app): State<App>, visitor: Visitor, request
     let Valid(given) =
         Valid::<VerifyMfa>::from_request(Request::from_parts(parts.clone(), body), &()).await?;
     if let Some(challenge) = &given.challenge_id {
-        return complete(&app, &visitor, challenge, &given.code).await;
+        return complete(&app, &visitor, &parts, challenge, &given.code).await;
     }
     let cx = match Cx::<WriteSelf>::from_request_parts(&mut parts, &app).await {
         Ok(cx) => cx,
@@ -190,25 +193,33 @@ pub(crate) async fn verify_mfa(State(app): State<App>, visitor: Visitor, request
 }
 
 /// The second step of a login.
-async fn complete(app: &App, visitor: &Visitor, challenge: &Secret, code: &Secret) -> ApiResult {
-    let refuse_at = Instant::now() + accounts::FAILURE_FLOOR;
+async fn complete(
+    app: &App,
+    visitor: &Visitor,
+    parts: &Parts,
+    challenge: &Secret,
+    code: &Secret,
+) -> ApiResult {
+    let request = request_id(parts);
     let (tx, grant) = open_token(app, TokenUse::Mfa, challenge).await?;
     let user = grant.user_id.ok_or_else(gone)?;
     let tenant = tx.tenant_id();
     tx.commit().await?;
-    let guard = code_guard(app, visitor, user)?;
-    knock(app, &guard).await?;
+    let (guard, hold) = knock_with_code(app, visitor, tenant, user).await?;
     let (session, token) = visitor.begin_session(app.secret_box())?;
     let mut tx = app.db.open_tenant(tenant).await?.ok_or_else(gone)?;
     if !accounts::spend_code(&mut tx, app.secret_box(), visitor.now, user, code).await? {
         drop(tx);
         app.db.settle().await;
-        refuse(app, &guard, refuse_at).await?;
+        note::failed(app, tenant, user, "user.code_failed", &request).await?;
+        hold.wait().await;
         return Err(invalid_code());
     }
     let account = accounts::enter_by_challenge(&mut tx, visitor.now, grant.token_id, &session)
         .await?
         .ok_or_else(gone)?;
+    accounts::forgive(&mut tx, &app.limits, &guard, None).await?;
+    note::came_in(&mut tx, user, session.id, Some(code), &request).await?;
     let answer = visitor.welcome(app, account, &session, &token)?;
     tx.commit().await?;
     Ok(Json(answer).into_response())
@@ -231,7 +242,7 @@ async fn confirm(
         }
     }
     warn(&mut cx, app, user, Letter::MfaAdded).await?;
-    let request = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    let request = request_id(parts);
     let entry = audit::Entry::by(&cx.actor, "user.mfa_activated", "user", user).request(&request);
     audit::append(&mut cx.tx, &entry).await?;
     cx.commit(Json(json!({"active": true}))).await
@@ -257,25 +268,28 @@ pub(crate) async fn take_code<P: Permission>(
     user: Uuid,
     code: &Secret,
 ) -> ApiResult<Cx<P>> {
-    let refuse_at = Instant::now() + accounts::FAILURE_FLOOR;
-    let guard = code_guard(app, visitor, user)?;
     // The counters are asked without an open transaction, since they may say to wait.
+    let (tenant, request) = (cx.tx.tenant_id(), request_id(parts));
     drop(cx);
     app.db.settle().await;
-    knock(app, &guard).await?;
+    let (guard, hold) = knock_with_code(app, visitor, tenant, user).await?;
     let mut cx = Cx::<P>::from_request_parts(parts, app).await.map_err(|_| Problem::unauthorized())?;
     if accounts::spend_code(&mut cx.tx, app.secret_box(), visitor.now, user, code).await? {
+        accounts::forgive(&mut cx.tx, &app.limits, &guard, None).await?;
+        if note::is_recovery_code(code) {
+            cx.note("user.recovery_code_used", ("user", user), (None, None)).await?;
+        }
         return Ok(cx);
     }
     drop(cx);
     app.db.settle().await;
-    refuse(app, &guard, refuse_at).await?;
+    note::failed(app, tenant, user, "user.code_failed", &request).await?;
+    hold.wait().await;
     Err(invalid_code())
 }
 
-/// Codes are counted per user and network, apart from passwords: who guesses codes has the password already.
-fn code_guard(app: &App, visitor: &Visitor, user: Uuid) -> ApiResult<Guard> {
-    Guard::new(app.secret_box(), &format!("mfa:{user}"), visitor.address).map_err(|_| Problem::internal())
+fn request_id(parts: &Parts) -> String {
+    parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
 }
 
 fn invalid_code() -> Problem {

@@ -6,18 +6,17 @@
 //!
 //! All of this works while the business is suspended, as signing in does.
 
-use axum::{Json, extract::State, response::IntoResponse};
+use axum::{Extension, Json, extract::State, response::IntoResponse};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::{
     accounts::{self, EMAIL_TAKEN, Forgotten, Knock},
     app::App,
-    audit,
     config::AppEnv,
     crypto::{OpaqueToken, TokenKind},
     db::{OnConstraint, SystemReason, TenantTx, TokenUse},
-    http::{Accepted, ApiResult, Check, Claimed, DoorKey, NoContent, Problem, Valid},
+    http::{Accepted, ApiResult, Check, Claimed, DoorKey, NoContent, Problem, RequestId, Valid},
     mails::{self, Letter, Mail},
     private::{Private, Secret},
     values::{Email, Line},
@@ -26,7 +25,10 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::door::{Visitor, bearer_of, gone, open_token_once};
+use crate::{
+    door::{Visitor, bearer_of, gone, open_token_once},
+    note,
+};
 
 /// Requests from one network in fifteen minutes. A developer's machine and the test suite ask by the hundred.
 const LIMIT: i32 = 100;
@@ -127,7 +129,7 @@ async fn ask(app: &App, visitor: &Visitor, body: &Forgot) -> ApiResult<Vec<Forgo
     let tenant = body.tenant.as_ref().map(Line::as_str);
     let forgotten = accounts::find_forgotten(&mut tx, body.email.as_str(), tenant, MOST_RESETS).await?;
     tx.commit().await?;
-    wait.map_or(Ok(forgotten), |seconds| Err(crate::login::too_many(seconds)))
+    wait.map_or(Ok(forgotten), |seconds| Err(crate::door::too_many(seconds)))
 }
 
 /// Opens the reset and owes its mail in one transaction, unless the address has had enough of them.
@@ -157,6 +159,7 @@ pub(crate) async fn reset(
     State(app): State<App>,
     visitor: Visitor,
     key: DoorKey,
+    Extension(RequestId(request)): Extension<RequestId>,
     Valid(body): Valid<Reset>,
 ) -> ApiResult {
     accounts::refuse_weak(&body.password, &[])?;
@@ -178,7 +181,7 @@ pub(crate) async fn reset(
     let mail = Mail { to: account.email.expose(), letter: Letter::PasswordChanged };
     mails::tell(&mut tx, &app, mail).await?;
     let answer = claim.store(&mut tx, NoContent).await?;
-    note(&mut tx, "user.password_reset", account.id).await?;
+    note::by_user(&mut tx, "user.password_reset", account.id, None, &request).await?;
     app.queue.nudge(tx.commit().await?).await;
     Ok(answer)
 }
@@ -191,6 +194,7 @@ pub(crate) async fn verify_email(
     State(app): State<App>,
     visitor: Visitor,
     key: DoorKey,
+    Extension(RequestId(request)): Extension<RequestId>,
     Valid(body): Valid<VerifyEmail>,
 ) -> ApiResult {
     let (mut tx, grant, claim) = match open_token_once(&app, TokenUse::Verify, &body.token, &key).await? {
@@ -207,7 +211,9 @@ pub(crate) async fn verify_email(
     let answer = claim.store(&mut tx, Json(verified)).await?;
     if proved.former != proved.email {
         mails::tell(&mut tx, &app, Mail { to: proved.former.expose(), letter: Letter::EmailChanged }).await?;
-        note(&mut tx, "user.email_changed", proved.user).await?;
+        note::by_user(&mut tx, "user.email_changed", proved.user, None, &request).await?;
+    } else {
+        note::by_user(&mut tx, "user.email_verified", proved.user, None, &request).await?;
     }
     app.queue.nudge(tx.commit().await?).await;
     Ok(answer)
@@ -223,17 +229,4 @@ pub(crate) async fn open_proof(
     let token = OpaqueToken::generate(TokenKind::OneTime).map_err(|_| Problem::internal())?;
     accounts::issue_proof(tx, now, whose, email, &token).await?.ok_or_else(Problem::unauthorized)?;
     Ok(token)
-}
-
-async fn note(tx: &mut TenantTx, action: &str, user: Uuid) -> ApiResult<()> {
-    let entry = audit::Entry {
-        actor: ("user", Some(user)),
-        action,
-        object_kind: "user",
-        object_id: Some(user),
-        before: None,
-        after: None,
-        request_id: None,
-    };
-    Ok(audit::append(tx, &entry).await?)
 }

@@ -1,13 +1,14 @@
 //! Exchanging a refresh token.
 
-use axum::{Json, extract::State, response::IntoResponse};
+use axum::{Extension, Json, extract::State, response::IntoResponse};
 use serde::Deserialize;
 use shared::{
     accounts::{self, Rotation, SignIn},
     app::App,
     audit,
     auth::refresh::{self, RefreshKeys},
-    http::{ApiResult, Check, Problem, Valid},
+    crypto::OpaqueToken,
+    http::{ApiResult, Check, Meter, Problem, RequestId, Valid},
     private::Secret,
 };
 use utoipa::ToSchema;
@@ -30,11 +31,14 @@ impl Check for Refresh {}
 pub(crate) async fn refresh(
     State(app): State<App>,
     visitor: Visitor,
+    meter: Meter,
+    Extension(RequestId(request)): Extension<RequestId>,
     Valid(body): Valid<Refresh>,
 ) -> ApiResult {
-    let token = refresh::parse(body.refresh_token.expose()).ok_or_else(Problem::unauthorized)?;
+    let token = refresh::parse(body.refresh_token.expose());
+    let opened = meter.open_refresh(&app, token.as_ref().map(OpaqueToken::hash)).await?;
+    let (Some(token), Some((mut tx, grant))) = (token, opened) else { return Err(Problem::unauthorized()) };
     let keys = RefreshKeys::new(app.secret_box()).map_err(|_| Problem::internal())?;
-    let (mut tx, grant) = app.db.open_refresh(&token.hash()).await?.ok_or_else(Problem::unauthorized)?;
     match accounts::rotate(&mut tx, visitor.now, &keys, &grant, &token).await? {
         Rotation::Issued(account, successor) => {
             let answer = SignIn::new(&app, visitor.now, account, grant.session_id, &successor)?;
@@ -51,7 +55,7 @@ pub(crate) async fn refresh(
                 object_id: Some(grant.session_id),
                 before: None,
                 after: None,
-                request_id: None,
+                request_id: Some(&request),
             };
             audit::append(&mut tx, &entry).await?;
             tx.commit().await?;

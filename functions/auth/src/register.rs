@@ -1,6 +1,7 @@
 //! Founding a business.
 
 use axum::{
+    Extension,
     extract::State,
     response::{IntoResponse, Response},
 };
@@ -10,7 +11,7 @@ use shared::{
     app::App,
     config::AppEnv,
     db::{SystemReason, TenantSettings},
-    http::{ApiResult, Check, Claimed, Created, DoorKey, Problem, Valid},
+    http::{ApiResult, Check, Claimed, Created, DoorKey, Problem, RequestId, Valid},
     ids::{TenantId, new_id},
     mails::{self, Letter, Mail},
     private::Secret,
@@ -18,7 +19,7 @@ use shared::{
 };
 use utoipa::ToSchema;
 
-use crate::door::Visitor;
+use crate::{door::Visitor, note};
 
 /// Registrations from one network in fifteen minutes. A developer's machine and the test suite make tenants by the hundred.
 const LIMIT: i32 = 30;
@@ -56,6 +57,7 @@ pub(crate) async fn register(
     State(app): State<App>,
     visitor: Visitor,
     key: DoorKey,
+    Extension(RequestId(request)): Extension<RequestId>,
     Valid(body): Valid<Register>,
 ) -> ApiResult {
     accounts::refuse_weak(
@@ -93,8 +95,10 @@ pub(crate) async fn register(
     let email = registration.email.as_str();
     let proof = crate::recovery::open_proof(&mut tx, visitor.now, (owner.id, session.id), email).await?;
     mails::tell(&mut tx, &app, Mail { to: email, letter: Letter::Verify(&proof) }).await?;
+    let (tenant_id, founder) = (tx.tenant(), owner.id);
     let answer = visitor.welcome(&app, owner, &session, &token)?.with_tenant(tenant);
     let answer = claim.store(&mut tx, created(answer)).await?;
+    note::founded(&mut tx, tenant_id, founder, &request).await?;
     app.queue.nudge(tx.commit().await?).await;
     Ok(answer)
 }
@@ -121,7 +125,7 @@ async fn count(app: &App, visitor: &Visitor) -> ApiResult<()> {
     let mut tx = app.db.system(SystemReason::Throttle).await?;
     let wait = accounts::count_call(&mut tx, &app.limits, Knock::Register, &key, limit).await?;
     tx.commit().await?;
-    wait.map_or(Ok(()), |seconds| Err(crate::login::too_many(seconds)))
+    wait.map_or(Ok(()), |seconds| Err(crate::door::too_many(seconds)))
 }
 
 /// What the founding transaction knows of its tenant: the schema's defaults where nothing is said.

@@ -1,7 +1,7 @@
 //! Sessions: looking at one's own and ending them.
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::{FromRequest, FromRequestParts, Request, State},
     response::{IntoResponse, Response},
 };
@@ -15,13 +15,16 @@ use shared::{
     auth::{ReadSelf, refresh},
     http::{
         ApiResult, Check, Cx, ListQuery, NoContent, Page, PageParams, PathId, Problem, QueryString, RawBody,
-        Valid,
+        RequestId, Valid, ValidOrDefault,
     },
     private::Secret,
 };
 use utoipa::ToSchema;
 
-use crate::door::{OwnSession, person};
+use crate::{
+    door::{OwnSession, person},
+    keys, note,
+};
 
 /// The session as NextAuth shows it.
 #[derive(Serialize, ToSchema)]
@@ -41,6 +44,16 @@ pub(crate) struct Logout {
 }
 
 impl Check for Logout {}
+
+/// What ends besides the sessions.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(crate) struct LogoutEverywhere {
+    /// API keys that the caller made at or after this instant end as well: whoever had a stolen session may have made one.
+    revoke_keys_since: Option<DateTime<Utc>>,
+}
+
+impl Check for LogoutEverywhere {}
 
 /// Who is signed in; `{}` without a token.
 #[utoipa::path(get, path = "/api/auth/session", operation_id = "get_session", tag = "auth",
@@ -70,7 +83,11 @@ pub(crate) async fn get_jwks(State(app): State<App>) -> impl IntoResponse {
 /// Ends the session of the access token, or of the refresh token in the body. An unknown refresh token is as good as ended.
 #[utoipa::path(post, path = "/api/auth/logout", operation_id = "logout", tag = "auth",
     extensions(("x-role" = json!("public"))), request_body(content = Option<Logout>), responses((status = 204)))]
-pub(crate) async fn logout(State(app): State<App>, request: Request) -> ApiResult {
+pub(crate) async fn logout(
+    State(app): State<App>,
+    Extension(RequestId(request_id)): Extension<RequestId>,
+    request: Request,
+) -> ApiResult {
     if request.headers().contains_key(header::AUTHORIZATION) {
         return logout_caller(&app, request).await;
     }
@@ -79,9 +96,12 @@ pub(crate) async fn logout(State(app): State<App>, request: Request) -> ApiResul
     }
     let Valid(body) = Valid::<Logout>::from_request(request, &()).await?;
     if let Some(token) = refresh::parse(body.refresh_token.expose())
-        && let Some((mut tx, grant)) = app.db.open_refresh(&token.hash()).await?
+        && let Some((mut tx, grant)) = app.db.open_refresh(&token.hash(), None).await?.granted
     {
-        accounts::revoke_family(&mut tx, grant.session_id, "logout").await?;
+        if let Some(user) = accounts::revoke_family(&mut tx, grant.session_id, "logout").await? {
+            let after = json!({"sessionId": grant.session_id});
+            note::by_user(&mut tx, "user.signed_out", user, Some(after), &request_id).await?;
+        }
         tx.commit().await?;
     }
     Ok(NoContent.into_response())
@@ -93,17 +113,29 @@ async fn logout_caller(app: &App, request: Request) -> ApiResult {
         Ok(cx) => cx,
         Err(refusal) => return Ok::<Response, Problem>(refusal.into_response()),
     };
-    let (_, session) = person(&cx.actor)?;
+    let (user, session) = person(&cx.actor)?;
     accounts::revoke_family(&mut cx.tx, session, "logout").await?;
+    let after = json!({"sessionId": session});
+    cx.note("user.signed_out", ("user", user), (None, Some(after))).await?;
     cx.commit(NoContent).await
 }
 
-/// Ends every session of the caller, this one included.
+/// Ends every session of the caller, this one included. API keys are not sessions: with `revokeKeysSince` those that the
+/// caller made since then end too.
 #[utoipa::path(post, path = "/api/auth/logout-all", operation_id = "logout_everywhere", tag = "auth",
-    extensions(("x-role" = json!("viewer")), ("x-scope" = json!("none"))), responses((status = 204)))]
-pub(crate) async fn logout_all(mut cx: Cx<OwnSession>) -> ApiResult {
+    extensions(("x-role" = json!("viewer")), ("x-scope" = json!("none"))), request_body = Option<LogoutEverywhere>,
+    responses((status = 204)))]
+pub(crate) async fn logout_all(
+    mut cx: Cx<OwnSession>,
+    ValidOrDefault(body): ValidOrDefault<LogoutEverywhere>,
+) -> ApiResult {
     let (user, _) = person(&cx.actor)?;
     accounts::revoke_all_sessions(&mut cx.tx, user, "logout_all").await?;
+    if let Some(since) = body.revoke_keys_since {
+        let ended = accounts::revoke_keys_of(&mut cx.tx, user, Some(since)).await?;
+        keys::note_ended(&mut cx, &ended, "maker_signed_out").await?;
+    }
+    cx.note("user.signed_out_everywhere", ("user", user), (None, None)).await?;
     cx.commit(NoContent).await
 }
 
@@ -125,5 +157,6 @@ pub(crate) async fn delete_session(mut cx: Cx<OwnSession>, PathId(id): PathId) -
     if !accounts::revoke_session(&mut cx.tx, user, id, "revoked").await? {
         return Err(Problem::not_found());
     }
+    cx.note("session.revoked", ("session", id), (None, None)).await?;
     cx.commit(NoContent).await
 }

@@ -1,6 +1,6 @@
 //! The caller's business.
 
-use axum::{Extension, Json};
+use axum::{Extension, Json, http::StatusCode};
 use serde::Serialize;
 use serde_json::to_value;
 use shared::{
@@ -22,15 +22,27 @@ impl Permission for EndTenant {
     const WHEN_SUSPENDED: bool = true;
 }
 
+/// How far the end of a business has come.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Ending {
+    /// Everything is gone.
+    Deleted,
+    /// Nobody can enter it any more; its rows are being removed.
+    Deleting,
+}
+
 /// What was removed with a business.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ErasedTenant {
     /// The business that was.
     tenant_id: Uuid,
+    /// How far it has come.
+    status: Ending,
     /// The tables that had rows of it, and how many.
     deleted: Vec<TableCount>,
-    /// The tables that still have any: none.
+    /// The tables that still have any: none once it is deleted.
     remaining: Vec<TableCount>,
 }
 
@@ -64,13 +76,21 @@ pub(crate) async fn update_tenant(
     cx.commit(Versioned { version: tenant.version, answer: Json(tenant) }).await
 }
 
-/// Removes the business with everything that it has, at once and for good, and says how much it was.
+/// Removes the business with everything that it has, for good, and says how much it was. A large one is closed at once and removed within the
+/// minutes that follow: 202, with what is to be removed.
 #[utoipa::path(delete, path = "/api/tenant", operation_id = "delete_tenant", tag = "auth",
     extensions(("x-role" = json!("owner")), ("x-scope" = json!("none"))),
-    responses((status = 200, body = ErasedTenant)))]
+    responses((status = 200, body = ErasedTenant), (status = 202, body = ErasedTenant)))]
 pub(crate) async fn delete_tenant(mut cx: Cx<EndTenant>) -> ApiResult {
     let tenant_id = cx.tx.tenant();
     let deleted = accounts::count_rows(&mut cx.tx).await?;
+    if !accounts::fits_a_request(&deleted) {
+        accounts::end_tenant(&mut cx.tx).await?;
+        tracing::warn!(tenant = %tenant_id, tables = deleted.len(), "a business is being removed");
+        let answer =
+            ErasedTenant { tenant_id, status: Ending::Deleting, deleted: Vec::new(), remaining: deleted };
+        return cx.commit((StatusCode::ACCEPTED, Json(answer))).await;
+    }
     accounts::erase_tenant(&mut cx.tx).await?;
     let remaining = accounts::count_rows(&mut cx.tx).await?;
     if !remaining.is_empty() {
@@ -78,5 +98,5 @@ pub(crate) async fn delete_tenant(mut cx: Cx<EndTenant>) -> ApiResult {
         return Err(Problem::internal());
     }
     tracing::warn!(tenant = %tenant_id, tables = deleted.len(), "a business was removed");
-    cx.commit(Json(ErasedTenant { tenant_id, deleted, remaining })).await
+    cx.commit(Json(ErasedTenant { tenant_id, status: Ending::Deleted, deleted, remaining })).await
 }

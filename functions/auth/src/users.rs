@@ -13,7 +13,7 @@ use shared::{
     accounts::{self, EMAIL_TAKEN, NewUser, PASSWORD_MISSING, User, UserFilter, UserPatch, UserStatus},
     app::App,
     audit,
-    auth::{ReadAdmin, Role, WriteAdmin},
+    auth::{MakeKeys, ManageUsers, Permission, ReadAdmin, Role, missing_scope},
     crypto::{OpaqueToken, TokenKind},
     db::{OnConstraint, TokenUse},
     http::{
@@ -27,7 +27,7 @@ use shared::{
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::door::rank;
+use crate::{door::rank, keys::note_ended};
 
 /// A colleague who was added.
 #[derive(Serialize, ToSchema)]
@@ -56,17 +56,21 @@ pub(crate) async fn list_users(mut cx: Cx<ReadAdmin>, query: QueryString) -> Api
     cx.commit(Json(page)).await
 }
 
-/// Adds a colleague; without a password the colleague is invited.
+/// Adds a colleague; without a password the colleague is invited. It wants the password within the last five minutes. A key adds
+/// nobody with a password, and nobody who may do more than itself.
 #[utoipa::path(post, path = "/api/users", operation_id = "create_user", tag = "auth",
     extensions(("x-role" = json!("admin"))), request_body = NewUser, responses((status = 201, body = AddedUser)))]
 pub(crate) async fn create_user(
-    mut cx: Cx<WriteAdmin>,
+    mut cx: Cx<ManageUsers>,
     State(app): State<App>,
     mut parts: Parts,
     Valid(new): Valid<NewUser>,
 ) -> ApiResult {
     require_rank(&cx.actor, new.role)?;
+    require_no_stronger(&cx.actor, new.role)?;
     let hash = match &new.password {
+        // Whoever knows the password is somebody whom the key does not answer for, and outlives it.
+        Some(_) if cx.actor.user_id().is_none() => return Err(Problem::user_required()),
         Some(password) => {
             accounts::refuse_weak(password, &[new.email.as_str(), new.name.as_str()])?;
             // The transaction must not wait for the hash: it ends here, and the caller is let in anew afterwards.
@@ -89,7 +93,7 @@ pub(crate) async fn create_user(
 
 /// Adds the colleague, the invitation if one is needed, and the entry in the log.
 pub(crate) async fn add(
-    cx: &mut Cx<WriteAdmin>,
+    cx: &mut Cx<ManageUsers>,
     app: &App,
     request: &str,
     new: &NewUser,
@@ -120,12 +124,13 @@ pub(crate) async fn add(
     Ok(added)
 }
 
-/// Changes a colleague. The last owner stays one, and only an owner makes or unmakes owners.
+/// Changes a colleague. The last owner stays one, and only an owner makes or unmakes owners. It wants the password within the
+/// last five minutes. The keys of whoever is disabled, or is no administrator any more, end.
 #[utoipa::path(patch, path = "/api/users/{id}", operation_id = "update_user", tag = "auth",
     extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)), request_body = UserPatch,
     responses((status = 200, body = User)))]
 pub(crate) async fn update_user(
-    mut cx: Cx<WriteAdmin>,
+    mut cx: Cx<ManageUsers>,
     PathId(id): PathId,
     if_match: IfMatch,
     Extension(RequestId(request)): Extension<RequestId>,
@@ -137,6 +142,9 @@ pub(crate) async fn update_user(
     require_rank(&cx.actor, before.role)?;
     let role = patch.role.as_set().copied().unwrap_or(before.role);
     require_rank(&cx.actor, role)?;
+    if grows(&before, &patch) {
+        require_no_stronger(&cx.actor, role)?;
+    }
     let leaves = role != Role::Owner || patch.status == Patch::Set(UserStatus::Disabled);
     if leaves {
         require_another_owner(&before, owners)?;
@@ -150,19 +158,24 @@ pub(crate) async fn update_user(
             )
         })?
         .ok_or_else(Problem::not_found)?;
+    let makes_keys = user.status != "disabled" && user.role.allows(MakeKeys::ROLE);
+    let ended = if makes_keys { Vec::new() } else { accounts::revoke_keys_of(&mut cx.tx, id, None).await? };
     let entry = audit::Entry::by(&cx.actor, "user.updated", "user", id)
         .change(Some(facts(&before)), Some(facts(&user)))
         .request(&request);
     audit::append(&mut cx.tx, &entry).await?;
+    let why = if user.status == "disabled" { "maker_disabled" } else { "maker_demoted" };
+    note_ended(&mut cx, &ended, why).await?;
     cx.commit(Versioned { version: user.version, answer: Json(user) }).await
 }
 
-/// Removes a colleague, whose sessions end with their next request. What the colleague owned belongs to nobody then; to
+/// Removes a colleague, whose sessions end with their next request, and whose API keys end. It wants the password within the
+/// last five minutes. What the colleague owned belongs to nobody then; to
 /// keep it together, disable the user or assign it first.
 #[utoipa::path(delete, path = "/api/users/{id}", operation_id = "delete_user", tag = "auth",
     extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)), responses((status = 204)))]
 pub(crate) async fn delete_user(
-    mut cx: Cx<WriteAdmin>,
+    mut cx: Cx<ManageUsers>,
     PathId(id): PathId,
     if_match: IfMatch,
     Extension(RequestId(request)): Extension<RequestId>,
@@ -172,6 +185,8 @@ pub(crate) async fn delete_user(
     if_match.require(before.version)?;
     require_rank(&cx.actor, before.role)?;
     require_another_owner(&before, owners)?;
+    // While it is still known whose they are; the log comes last.
+    let ended = accounts::revoke_keys_of(&mut cx.tx, id, None).await?;
     if !accounts::delete_user(&mut cx.tx, id).await? {
         return Err(Problem::not_found());
     }
@@ -179,6 +194,7 @@ pub(crate) async fn delete_user(
         .change(Some(facts(&before)), None)
         .request(&request);
     audit::append(&mut cx.tx, &entry).await?;
+    note_ended(&mut cx, &ended, "maker_removed").await?;
     cx.commit(NoContent).await
 }
 
@@ -196,6 +212,24 @@ fn require_another_owner(leaving: &User, owners: usize) -> ApiResult<()> {
 /// Whether the caller may give, change or take away a role.
 pub(crate) fn require_rank(actor: &Actor, role: Role) -> ApiResult<()> {
     if rank(actor).manages(role) { Ok(()) } else { Err(Problem::role_required(Role::Owner)) }
+}
+
+/// Refuses a key that would make somebody who may do more than itself.
+pub(crate) fn require_no_stronger(actor: &Actor, role: Role) -> ApiResult<()> {
+    match actor {
+        Actor::Key { scopes, .. } => {
+            missing_scope(scopes, role).map_or(Ok(()), |missing| Err(Problem::scope_required(missing)))
+        }
+        Actor::User { .. } => Ok(()),
+    }
+}
+
+/// Whether a change lets a colleague do or see something new.
+fn grows(before: &User, patch: &UserPatch) -> bool {
+    patch.role.as_set().is_some_and(|role| *role > before.role)
+        || patch.record_scope.as_set().is_some_and(|scope| *scope > before.record_scope)
+        || patch.team.is_mentioned()
+        || (patch.status == Patch::Set(UserStatus::Active) && before.status != "active")
 }
 
 /// What the audit log keeps of a user: nothing personal.

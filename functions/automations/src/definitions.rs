@@ -25,7 +25,7 @@ pub(crate) async fn list_automations(mut cx: Cx<ReadAutomations>, query: QuerySt
 
 /// Drafts an automation. Everything that is wrong with its graph is named at once.
 #[utoipa::path(post, path = "/api/automations", operation_id = "create_automation", tag = "automations",
-    extensions(("x-role" = json!("manager"))), request_body = NewAutomation,
+    extensions(("x-role" = json!("manager")), ("x-record-scope" = json!("all"))), request_body = NewAutomation,
     responses((status = 201, body = Automation)))]
 pub(crate) async fn create_automation(
     mut cx: Cx<ManageAutomations>,
@@ -35,6 +35,7 @@ pub(crate) async fn create_automation(
     require_right(&mut cx.tx, &definition).await?;
     let author = cx.actor.user_id();
     let automation = automations::insert(&mut cx.tx, name.as_str(), &definition, author).await?;
+    cx.note("automation.created", ("automation", automation.id), (None, None)).await?;
     let created = Created { location: format!("/api/automations/{}", automation.id), body: &automation };
     cx.commit(Versioned { version: automation.row_version, answer: created }).await
 }
@@ -56,7 +57,7 @@ pub(crate) async fn get_automation(mut cx: Cx<ReadAutomations>, PathId(id): Path
 
 /// Edits the draft. What is published goes on as it is until the draft is published too.
 #[utoipa::path(patch, path = "/api/automations/{id}", operation_id = "update_automation", tag = "automations",
-    extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path)), request_body = AutomationPatch,
+    extensions(("x-role" = json!("manager")), ("x-record-scope" = json!("all"))), params(("id" = Uuid, Path)), request_body = AutomationPatch,
     responses((status = 200, body = Automation)))]
 pub(crate) async fn update_automation(
     mut cx: Cx<ManageAutomations>,
@@ -71,12 +72,13 @@ pub(crate) async fn update_automation(
     let automation = automations::update(&mut cx.tx, id, &name, &definition)
         .await?
         .ok_or_else(|| Problem::conflict("archived", "An archived automation does not change."))?;
+    cx.note_change("automation.updated", ("automation", id), (&before, &automation)).await?;
     cx.commit(Versioned { version: automation.row_version, answer: Json(automation) }).await
 }
 
 /// Archives an automation and cancels its runs.
 #[utoipa::path(delete, path = "/api/automations/{id}", operation_id = "delete_automation", tag = "automations",
-    extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path)), responses((status = 204)))]
+    extensions(("x-role" = json!("manager")), ("x-record-scope" = json!("all"))), params(("id" = Uuid, Path)), responses((status = 204)))]
 pub(crate) async fn delete_automation(
     mut cx: Cx<ManageAutomations>,
     PathId(id): PathId,
@@ -85,6 +87,7 @@ pub(crate) async fn delete_automation(
     let before = automations::find_for_update(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
     if_match.require(before.row_version)?;
     automations::archive(&mut cx.tx, id).await?;
+    cx.note("automation.deleted", ("automation", id), (None, None)).await?;
     cx.commit(NoContent).await
 }
 

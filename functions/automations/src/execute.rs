@@ -1,5 +1,6 @@
 //! Starting by hand.
 
+use serde_json::json;
 use shared::{
     auth::WriteAutomations,
     automations::{self, Automation, Execute, Executed, Skipped, engine, refuse},
@@ -38,6 +39,11 @@ pub(crate) async fn execute_automation(
     }
     let own = cx.actor.own_records_of();
     let executed = automations::execute(&mut cx.tx, id, &request, own).await?;
+    // Once for a person is everyday work, which the run shows.
+    if request.segment_id.is_some() || request.lead_ids.len() > 1 {
+        let after = json!({"runs": executed.run_ids.len(), "segmentId": request.segment_id});
+        cx.note("automation.executed", ("automation", id), (None, Some(after))).await?;
+    }
     cx.commit(Accepted(executed)).await
 }
 

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use shared::{
     auth::{ManageAutomations, ReadAutomations},
     automations::{self, Automation, GraphProblem, PausePolicy, Version, refuse},
@@ -42,7 +43,7 @@ pub(crate) async fn validate_automation(mut cx: Cx<ReadAutomations>, PathId(id):
 
 /// Freezes the draft as the next version, which new runs take from now on. Runs under way stay on theirs.
 #[utoipa::path(post, path = "/api/automations/{id}/publish", operation_id = "publish_automation", tag = "automations",
-    extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path)), responses((status = 200, body = Automation)))]
+    extensions(("x-role" = json!("manager")), ("x-record-scope" = json!("all"))), params(("id" = Uuid, Path)), responses((status = 200, body = Automation)))]
 pub(crate) async fn publish_automation(mut cx: Cx<ManageAutomations>, PathId(id): PathId) -> ApiResult {
     let draft = automations::find_for_update(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
     if draft.status == "archived" {
@@ -57,12 +58,12 @@ pub(crate) async fn publish_automation(mut cx: Cx<ManageAutomations>, PathId(id)
     let published = published.ok_or_else(Problem::not_found)?;
     let now = cx.now();
     automations::schedule::arm(&mut cx.tx, now, &published).await?;
-    answer(cx, published).await
+    answer(cx, "automation.published", published).await
 }
 
 /// Stops an active automation from starting and moving runs.
 #[utoipa::path(post, path = "/api/automations/{id}/pause", operation_id = "pause_automation", tag = "automations",
-    extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path)), request_body = Option<Pause>,
+    extensions(("x-role" = json!("manager")), ("x-record-scope" = json!("all"))), params(("id" = Uuid, Path)), request_body = Option<Pause>,
     responses((status = 200, body = Automation)))]
 pub(crate) async fn pause_automation(
     mut cx: Cx<ManageAutomations>,
@@ -70,20 +71,20 @@ pub(crate) async fn pause_automation(
     ValidOrDefault(pause): ValidOrDefault<Pause>,
 ) -> ApiResult {
     match automations::pause(&mut cx.tx, id, pause.policy).await? {
-        Some(paused) => answer(cx, paused).await,
+        Some(paused) => answer(cx, "automation.paused", paused).await,
         None => Err(refused(&mut cx.tx, id, "not_active", "Only an active automation can be paused.").await?),
     }
 }
 
 /// Lets a paused automation go on; what was held goes on first.
 #[utoipa::path(post, path = "/api/automations/{id}/resume", operation_id = "resume_automation", tag = "automations",
-    extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path)), responses((status = 200, body = Automation)))]
+    extensions(("x-role" = json!("manager")), ("x-record-scope" = json!("all"))), params(("id" = Uuid, Path)), responses((status = 200, body = Automation)))]
 pub(crate) async fn resume_automation(mut cx: Cx<ManageAutomations>, PathId(id): PathId) -> ApiResult {
     match automations::resume(&mut cx.tx, id).await? {
         Some(resumed) => {
             let now = cx.now();
             automations::schedule::arm(&mut cx.tx, now, &resumed).await?;
-            answer(cx, resumed).await
+            answer(cx, "automation.resumed", resumed).await
         }
         None => Err(refused(&mut cx.tx, id, "not_paused", "Only a paused automation can be resumed.").await?),
     }
@@ -100,7 +101,9 @@ pub(crate) async fn list_versions(mut cx: Cx<ReadAutomations>, PathId(id): PathI
     cx.commit(Json(Page { items, next_cursor: None, total: None })).await
 }
 
-async fn answer(cx: Cx<ManageAutomations>, automation: Automation) -> ApiResult {
+async fn answer(mut cx: Cx<ManageAutomations>, action: &str, automation: Automation) -> ApiResult {
+    let after = json!({"status": automation.status, "version": automation.current_version});
+    cx.note(action, ("automation", automation.id), (None, Some(after))).await?;
     cx.commit(Versioned { version: automation.row_version, answer: Json(automation) }).await
 }
 

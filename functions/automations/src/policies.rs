@@ -25,7 +25,7 @@ pub(crate) async fn list_assignment_policies(mut cx: Cx<ReadAutomations>, query:
 /// Makes an assignment policy. With `forNewLeads` it gives a colleague to every new lead that nobody owns and for whom its
 /// conditions hold, whichever way the lead comes.
 #[utoipa::path(post, path = "/api/assignment-policies", operation_id = "create_assignment_policy", tag = "automations",
-    extensions(("x-role" = json!("manager"))), request_body = NewPolicy,
+    extensions(("x-role" = json!("manager")), ("x-record-scope" = json!("all"))), request_body = NewPolicy,
     responses((status = 201, body = AssignmentPolicy)))]
 pub(crate) async fn create_assignment_policy(
     mut cx: Cx<ManageAutomations>,
@@ -40,6 +40,7 @@ pub(crate) async fn create_assignment_policy(
         .on_constraint("assignment_members_user_id_fkey", unknown_member)
         .on_constraint("assignment_policies_fallback_user_id_fkey", unknown_fallback)?;
     let policy = assignment::find_policy(&mut cx.tx, id).await?.ok_or_else(Problem::internal)?;
+    cx.note("assignment_policy.created", ("assignmentPolicy", id), (None, None)).await?;
     let created = Created { location: format!("/api/assignment-policies/{id}"), body: &policy };
     cx.commit(Versioned { version: policy.version, answer: created }).await
 }
@@ -55,7 +56,7 @@ pub(crate) async fn get_assignment_policy(mut cx: Cx<ReadAutomations>, PathId(id
 
 /// Changes an assignment policy. Turns that were taken stay taken.
 #[utoipa::path(patch, path = "/api/assignment-policies/{id}", operation_id = "update_assignment_policy", tag = "automations",
-    extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header)),
+    extensions(("x-role" = json!("manager")), ("x-record-scope" = json!("all"))), params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header)),
     request_body = PolicyPatch, responses((status = 200, body = AssignmentPolicy)))]
 pub(crate) async fn update_assignment_policy(
     mut cx: Cx<ManageAutomations>,
@@ -76,12 +77,13 @@ pub(crate) async fn update_assignment_policy(
         return Err(Problem::concurrent_change());
     }
     let policy = assignment::find_policy(&mut cx.tx, id).await?.ok_or_else(Problem::internal)?;
+    cx.note_change("assignment_policy.updated", ("assignmentPolicy", id), (&found, &policy)).await?;
     cx.commit(Versioned { version: policy.version, answer: Json(policy) }).await
 }
 
 /// Removes an assignment policy. The leads that it gave away stay where they are.
 #[utoipa::path(delete, path = "/api/assignment-policies/{id}", operation_id = "delete_assignment_policy", tag = "automations",
-    extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header)),
+    extensions(("x-role" = json!("manager")), ("x-record-scope" = json!("all"))), params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header)),
     responses((status = 204)))]
 pub(crate) async fn delete_assignment_policy(
     mut cx: Cx<ManageAutomations>,
@@ -93,6 +95,7 @@ pub(crate) async fn delete_assignment_policy(
     if !assignment::delete_policy(&mut cx.tx, id, found.version).await? {
         return Err(Problem::concurrent_change());
     }
+    cx.note("assignment_policy.deleted", ("assignmentPolicy", id), (None, None)).await?;
     cx.commit(NoContent).await
 }
 

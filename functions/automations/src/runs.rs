@@ -2,7 +2,7 @@
 
 use axum::Json;
 use shared::{
-    auth::{ManageAutomations, Permission, ReadAutomations},
+    auth::{ManageRuns, Permission, ReadAutomations},
     automations::{self, Retry, Run, RunFilter, Stats},
     http::{ApiResult, Cx, Hashed, ListQuery, Page, PathId, Problem, QueryString, ValidOrDefault},
 };
@@ -16,6 +16,7 @@ pub(crate) async fn list_runs(mut cx: Cx<ReadAutomations>, query: QueryString) -
     let query: ListQuery<RunFilter> = query.list(cx.zone())?;
     let own = cx.actor.own_records_of();
     let page = automations::list_runs(&mut cx.tx, &query, own).await?;
+    let page = cx.actor.shown(page);
     cx.commit(Json(page)).await
 }
 
@@ -33,6 +34,7 @@ pub(crate) async fn list_runs_of_automation(
     query.filter.automation_id = vec![id];
     let own = cx.actor.own_records_of();
     let page = automations::list_runs(&mut cx.tx, &query, own).await?;
+    let page = cx.actor.shown(page);
     cx.commit(Json(page)).await
 }
 
@@ -50,13 +52,14 @@ pub(crate) async fn get_stats(mut cx: Cx<ReadAutomations>, PathId(id): PathId) -
     extensions(("x-role" = json!("viewer"))), params(("id" = Uuid, Path)), responses((status = 200, body = Run)))]
 pub(crate) async fn get_run(mut cx: Cx<ReadAutomations>, PathId(id): PathId) -> ApiResult {
     let run = find(&mut cx, id).await?;
+    let run = cx.actor.shown(run);
     cx.commit(Hashed(run)).await
 }
 
 /// Cancels a run. What it has planned and not begun to send is called back; one that a worker holds ends at its next look.
 #[utoipa::path(post, path = "/api/automations/runs/{id}/cancel", operation_id = "cancel_run", tag = "automations",
     extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path)), responses((status = 200, body = Run)))]
-pub(crate) async fn cancel_run(mut cx: Cx<ManageAutomations>, PathId(id): PathId) -> ApiResult {
+pub(crate) async fn cancel_run(mut cx: Cx<ManageRuns>, PathId(id): PathId) -> ApiResult {
     let run = find(&mut cx, id).await?;
     match run.status.as_str() {
         "cancelled" => return cx.commit(Json(run)).await,
@@ -75,7 +78,7 @@ pub(crate) async fn cancel_run(mut cx: Cx<ManageAutomations>, PathId(id): PathId
     extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path)), request_body = Option<Retry>,
     responses((status = 200, body = Run)))]
 pub(crate) async fn retry_run(
-    mut cx: Cx<ManageAutomations>,
+    mut cx: Cx<ManageRuns>,
     PathId(id): PathId,
     ValidOrDefault(retry): ValidOrDefault<Retry>,
 ) -> ApiResult {

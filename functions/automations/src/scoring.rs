@@ -19,7 +19,7 @@ pub(crate) async fn get_scoring(mut cx: Cx<ReadAutomations>) -> ApiResult {
 
 /// Replaces the rules. Everybody gets a new score within minutes; no event is told of it.
 #[utoipa::path(put, path = "/api/scoring", operation_id = "set_scoring", tag = "automations",
-    extensions(("x-role" = json!("manager"))), params(("If-Match" = Option<String>, Header)),
+    extensions(("x-role" = json!("manager")), ("x-record-scope" = json!("all"))), params(("If-Match" = Option<String>, Header)),
     request_body = ScoringChange, responses((status = 200, body = Scoring)))]
 pub(crate) async fn set_scoring(
     mut cx: Cx<ManageAutomations>,
@@ -37,6 +37,8 @@ pub(crate) async fn set_scoring(
         return Err(Problem::concurrent_change());
     }
     let scoring = scoring::find_scoring(&mut cx.tx).await?;
+    let tenant = cx.tx.tenant();
+    cx.note_change("scoring.updated", ("tenant", tenant), (&found, &scoring)).await?;
     cx.commit(Versioned { version: scoring.version, answer: Json(scoring) }).await
 }
 

@@ -35,6 +35,7 @@ pub(crate) async fn create_item(mut cx: Cx<ManageFinance>, Valid(new): Valid<New
     let now = cx.now();
     require_tax_rates(&mut cx, &new.tax_rate_ids).await?;
     let item = insert_item(&mut cx.tx, now, &new).await.on_constraint(SKU_TAKEN, sku_taken)?;
+    cx.note("catalog_item.created", ("catalogItem", item.id), (None, None)).await?;
     let location = format!("/api/finance/catalog/{}", item.id);
     cx.commit(Versioned { version: item.version, answer: Created { location, body: item } }).await
 }
@@ -65,6 +66,7 @@ pub(crate) async fn update_item(
     }
     let updated = update(&mut cx.tx, id, found.version, patch).await.on_constraint(SKU_TAKEN, sku_taken)?;
     let item = updated.ok_or_else(Problem::concurrent_change)?;
+    cx.note_change("catalog_item.updated", ("catalogItem", id), (&found, &item)).await?;
     cx.commit(Versioned { version: item.version, answer: Json(item) }).await
 }
 
@@ -79,6 +81,7 @@ pub(crate) async fn delete_item(mut cx: Cx<ManageFinance>, PathId(id): PathId, s
     if !archive_item(&mut cx.tx, now, id, found.version).await? {
         return Err(Problem::concurrent_change());
     }
+    cx.note("catalog_item.deleted", ("catalogItem", id), (None, None)).await?;
     cx.commit(NoContent).await
 }
 

@@ -1,20 +1,21 @@
 //! Invoices and credit notes.
 
-use axum::{Extension, Json, extract::State};
+use axum::{Json, extract::State};
+use serde_json::json;
 use shared::{
     app::App,
-    audit,
     auth::{ManageFinance, Permission, ReadFinance, ReadSealedBuyer, WriteFinance},
     finance::{
         invoices::{
-            Invoice, InvoiceFilter, InvoicePatch, NewCreditNote, NewInvoice, credit_invoice, delete_draft,
-            emit_finalized, finalize, find_invoice, insert_draft, list_invoices as list, update_draft, void,
+            Invoice, InvoiceFilter, InvoicePatch, NewCreditNote, NewInvoice, Settle, credit_invoice,
+            delete_draft, emit_finalized, finalize, find_invoice, insert_draft, list_invoices as list,
+            update_draft, void,
         },
         whose,
     },
     http::{
-        ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, RequestId,
-        Valid, Versioned,
+        ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid,
+        Versioned,
     },
     privacy::{Buyer, find_buyer},
 };
@@ -27,10 +28,8 @@ use uuid::Uuid;
 pub(crate) async fn list_invoices(mut cx: Cx<ReadFinance>, query: QueryString) -> ApiResult {
     let mut query: ListQuery<InvoiceFilter> = query.list(cx.zone())?;
     query.filter.search_fields = cx.actor.searches();
-    let mut page = list(&mut cx.tx, &query, cx.actor.own_records_of()).await?;
-    if !cx.actor.sees_contacts() {
-        page = page.map(Invoice::masked);
-    }
+    let page = list(&mut cx.tx, &query, cx.actor.own_records_of()).await?;
+    let page = cx.actor.shown(page);
     cx.commit(Json(page)).await
 }
 
@@ -52,7 +51,7 @@ pub(crate) async fn create_invoice(mut cx: Cx<WriteFinance>, Valid(new): Valid<N
 pub(crate) async fn get_invoice(mut cx: Cx<ReadFinance>, PathId(id): PathId) -> ApiResult {
     require_visible(&mut cx, id).await?;
     let invoice = find_invoice(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
-    let invoice = if cx.actor.sees_contacts() { invoice } else { invoice.masked() };
+    let invoice = cx.actor.shown(invoice);
     cx.commit(shown(invoice)).await
 }
 
@@ -94,6 +93,7 @@ pub(crate) async fn finalize_invoice(mut cx: Cx<ManageFinance>, PathId(id): Path
     require_visible(&mut cx, id).await?;
     let invoice = finalize(&mut cx.tx, now, id).await?;
     emit_finalized(&mut cx.tx, now, &invoice).await?;
+    cx.note("invoice.finalized", ("invoice", id), (None, None)).await?;
     cx.commit(shown(invoice)).await
 }
 
@@ -105,6 +105,7 @@ pub(crate) async fn void_invoice(mut cx: Cx<ManageFinance>, PathId(id): PathId) 
     let now = cx.now();
     require_visible(&mut cx, id).await?;
     let invoice = void(&mut cx.tx, now, id).await?;
+    cx.note("invoice.voided", ("invoice", id), (None, None)).await?;
     cx.commit(shown(invoice)).await
 }
 
@@ -115,20 +116,19 @@ pub(crate) async fn void_invoice(mut cx: Cx<ManageFinance>, PathId(id): PathId) 
 pub(crate) async fn get_invoice_buyer(
     mut cx: Cx<ReadSealedBuyer>,
     State(app): State<App>,
-    Extension(request): Extension<RequestId>,
     PathId(id): PathId,
 ) -> ApiResult {
     let own_records_of = cx.actor.own_records_of();
     let found = find_buyer(&mut cx.tx, app.secret_box(), id, own_records_of).await?;
     let buyer = found.ok_or_else(Problem::not_found)?;
     if buyer.sealed {
-        let entry = audit::Entry::by(&cx.actor, "invoice.buyer_opened", "invoice", id).request(&request.0);
-        audit::append(&mut cx.tx, &entry).await?;
+        cx.note("invoice.buyer_opened", ("invoice", id), (None, None)).await?;
     }
     cx.commit(Json(buyer)).await
 }
 
-/// Takes back an amount or lines of an invoice. Money that this sets free goes back or stays as the customer's credit.
+/// Takes back an amount or lines of an invoice. Money that this sets free goes back or stays as the customer's credit; for it to
+/// go back (`settle: refund`) the password is wanted within the last five minutes, as for every refund.
 #[utoipa::path(post, path = "/api/finance/invoices/{id}/credit-notes", operation_id = "create_credit_note", tag = "finance",
     extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path)), request_body = NewCreditNote,
     responses((status = 201, body = Invoice)))]
@@ -138,8 +138,15 @@ pub(crate) async fn create_credit_note(
     Valid(new): Valid<NewCreditNote>,
 ) -> ApiResult {
     let (now, by) = (cx.now(), cx.actor.user_id());
+    let pays_out = new.settle == Settle::Refund;
+    if pays_out {
+        cx.actor.require_fresh(now)?;
+    }
     require_visible(&mut cx, id).await?;
     let note = credit_invoice(&mut cx.tx, now, id, new, by).await?;
+    let after =
+        json!({"creditNoteId": note.id, "total": note.total, "currency": note.currency, "paysOut": pays_out});
+    cx.note("invoice.credited", ("invoice", id), (None, Some(after))).await?;
     cx.commit(created(note)).await
 }
 

@@ -1,6 +1,7 @@
 //! Payments and refunds.
 
 use axum::Json;
+use serde_json::json;
 use shared::{
     auth::{ManageFinance, Permission, ReadTill, RefundFinance, WriteFinance},
     finance::{
@@ -82,6 +83,8 @@ pub(crate) async fn refund_payment(
     require_visible(&mut cx, id).await?;
     let refunded = refund(&mut cx.tx, now, id, request, by).await?;
     emit_refunded(&mut cx.tx, now, &refunded).await?;
+    let after = json!({"refundId": refunded.id, "amount": refunded.amount, "currency": refunded.currency});
+    cx.note("payment.refunded", ("payment", id), (None, Some(after))).await?;
     cx.commit(created(refunded)).await
 }
 
@@ -97,6 +100,7 @@ pub(crate) async fn allocate_payment(
     let now = cx.now();
     require_visible(&mut cx, id).await?;
     let payment = allocate(&mut cx.tx, now, id, &request, cx.actor.own_records_of()).await?;
+    cx.note("payment.allocated", ("payment", id), (None, None)).await?;
     cx.commit(Versioned { version: payment.version, answer: Json(payment) }).await
 }
 

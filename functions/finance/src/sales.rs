@@ -1,6 +1,7 @@
 //! Sales and returns at the till.
 
 use axum::Json;
+use serde_json::json;
 use shared::{
     auth::{Permission, ReadTill, WriteFinance},
     finance::{
@@ -60,7 +61,8 @@ pub(crate) async fn get_receipt(mut cx: Cx<ReadTill>, PathId(id): PathId) -> Api
     cx.commit(Hashed(sale.receipt)).await
 }
 
-/// Takes lines of a sale back, gives the money back and answers the return.
+/// Takes lines of a sale back, gives the money back and answers the return. It wants no password: the customer stands at the
+/// counter, nobody gets more than the receipt shows, and the drawer is counted. The audit log tells who gave it.
 #[utoipa::path(post, path = "/api/finance/pos/sales/{id}/return", operation_id = "return_sale", tag = "finance",
     extensions(("x-role" = json!("staff"))), params(("id" = Uuid, Path)), request_body = NewReturn,
     responses((status = 201, body = Sale)))]
@@ -72,6 +74,7 @@ pub(crate) async fn return_sale(
     let (now, by) = (cx.now(), cx.actor.user_id());
     require_visible(&mut cx, id).await?;
     let returned = take_back(&mut cx.tx, now, id, new, by).await?;
+    cx.note("sale.returned", ("sale", id), (None, Some(json!({"returnId": returned.id})))).await?;
     cx.commit(created(returned)).await
 }
 

@@ -1,6 +1,7 @@
 //! Shifts of the till.
 
 use axum::Json;
+use serde_json::json;
 use shared::{
     auth::{ManageFinance, ReadTill, WriteFinance},
     finance::pos::{
@@ -51,6 +52,8 @@ pub(crate) async fn create_movement(
 ) -> ApiResult {
     let (now, by) = (cx.now(), cx.actor.user_id());
     let movement = insert_movement(&mut cx.tx, now, id, new, by).await?;
+    let after = json!({"kind": movement.kind, "amount": movement.amount, "currency": movement.currency});
+    cx.note("shift.cash_moved", ("shift", id), (None, Some(after))).await?;
     let location = format!("/api/finance/pos/shifts/{id}");
     cx.commit(Created { location, body: movement }).await
 }
@@ -76,5 +79,6 @@ pub(crate) async fn close_shift(
 ) -> ApiResult {
     let (now, by) = (cx.now(), cx.actor.user_id());
     let shift = close(&mut cx.tx, now, id, &count, by).await?;
+    cx.note("shift.closed", ("shift", id), (None, None)).await?;
     cx.commit(Versioned { version: shift.shift.version, answer: Json(shift) }).await
 }

@@ -30,6 +30,7 @@ pub(crate) async fn list_tax_rates(mut cx: Cx<ReadFinance>, query: QueryString) 
 pub(crate) async fn create_tax_rate(mut cx: Cx<ManageFinance>, Valid(new): Valid<NewTaxRate>) -> ApiResult {
     let now = cx.now();
     let rate = insert_tax_rate(&mut cx.tx, now, &new).await?;
+    cx.note("tax_rate.created", ("taxRate", rate.id), (None, None)).await?;
     let location = format!("/api/finance/tax-rates/{}", rate.id);
     cx.commit(Versioned { version: rate.version, answer: Created { location, body: rate } }).await
 }
@@ -56,6 +57,7 @@ pub(crate) async fn update_tax_rate(
     let found = find_tax_rate(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
     seen.require(found.version)?;
     let rate = update(&mut cx.tx, id, found.version, &patch).await?.ok_or_else(Problem::concurrent_change)?;
+    cx.note_change("tax_rate.updated", ("taxRate", id), (&found, &rate)).await?;
     cx.commit(Versioned { version: rate.version, answer: Json(rate) }).await
 }
 
@@ -74,5 +76,6 @@ pub(crate) async fn delete_tax_rate(
     if !archive_tax_rate(&mut cx.tx, now, id, found.version).await? {
         return Err(Problem::concurrent_change());
     }
+    cx.note("tax_rate.deleted", ("taxRate", id), (None, None)).await?;
     cx.commit(NoContent).await
 }

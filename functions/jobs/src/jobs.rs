@@ -8,10 +8,19 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 use shared::{
     audit,
-    auth::{ManageLeads, Permission, ReadJobs},
+    auth::{ManageLeads, Permission, ReadJobs, Role, Scope},
     http::{ApiResult, Cx, Hashed, ListQuery, Page, PathId, Problem, QueryString, RequestId},
     jobs::{self, Cancelled, ErrorFilter, Job, JobFilter, RowError, seen_by},
 };
+
+/// Ending a job, also while the business is suspended: it takes work away and adds none.
+pub(crate) struct EndJobs;
+
+impl Permission for EndJobs {
+    const ROLE: Role = ManageLeads::ROLE;
+    const SCOPE: Scope = ManageLeads::SCOPE;
+    const WHEN_SUSPENDED: bool = true;
+}
 
 /// Jobs, newest first. Whoever sees only some records sees the jobs that they asked for.
 #[utoipa::path(get, path = "/api/jobs", operation_id = "list_jobs", tag = "jobs",
@@ -49,9 +58,12 @@ pub(crate) async fn list_job_errors(
 /// Ends a job. One that is at work ends behind the portion that is under way; what is done stays done and is counted.
 #[utoipa::path(post, path = "/api/jobs/{id}/cancel", operation_id = "cancel_job", tag = "jobs",
     extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path)), responses((status = 202, body = Job)))]
-pub(crate) async fn cancel_job(mut cx: Cx<ManageLeads>, PathId(id): PathId) -> ApiResult {
+pub(crate) async fn cancel_job(mut cx: Cx<EndJobs>, PathId(id): PathId) -> ApiResult {
     match jobs::cancel(&mut cx.tx, id, seen_by(&cx.actor)).await? {
-        Cancelled::Accepted(job) => cx.commit(accepted(*job)).await,
+        Cancelled::Accepted(job) => {
+            cx.note("job.cancelled", ("job", id), (None, None)).await?;
+            cx.commit(accepted(*job)).await
+        }
         Cancelled::Ended => Err(Problem::conflict("job_ended", "The job has come to its end.")),
         Cancelled::Unknown => Err(Problem::not_found()),
     }

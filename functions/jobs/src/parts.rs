@@ -50,7 +50,10 @@ pub(crate) async fn put_job_part(
     extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path)), responses((status = 202, body = Job)))]
 pub(crate) async fn start_job(mut cx: Cx<ManageLeads>, PathId(id): PathId) -> ApiResult {
     match jobs::start(&mut cx.tx, id, seen_by(&cx.actor)).await? {
-        Ok(job) => cx.commit(accepted(job)).await,
+        Ok(job) => {
+            cx.note("job.started", ("job", id), (None, None)).await?;
+            cx.commit(accepted(job)).await
+        }
         Err(NotStarted::Unknown) => Err(Problem::not_found()),
         Err(NotStarted::NotAwaited) => {
             Err(Problem::conflict("not_awaiting_parts", "The job is not waiting for parts."))

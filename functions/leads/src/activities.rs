@@ -37,6 +37,7 @@ pub(crate) async fn list_activities(
     query.filter.lead_id = vec![id];
     require_lead(&mut cx, id).await?;
     let page = leads::list_activities(&mut cx.tx, &query, None).await?;
+    let page = cx.actor.shown(page);
     cx.commit(Json(page)).await
 }
 
@@ -47,6 +48,7 @@ pub(crate) async fn list_activities(
 pub(crate) async fn list_all_activities(mut cx: Cx<ReadLeads>, query: QueryString) -> ApiResult {
     let query: ListQuery<ActivityFilter> = query.list(cx.zone())?;
     let page = leads::list_activities(&mut cx.tx, &query, cx.actor.own_records_of()).await?;
+    let page = cx.actor.shown(page);
     cx.commit(Json(page)).await
 }
 
@@ -55,7 +57,7 @@ pub(crate) async fn list_all_activities(mut cx: Cx<ReadLeads>, query: QueryStrin
     extensions(("x-role" = json!("viewer"))), params(("id" = Uuid, Path)), responses((status = 200, body = Activity)))]
 pub(crate) async fn get_activity(mut cx: Cx<ReadLeads>, PathId(id): PathId) -> ApiResult {
     let found = leads::find_activity(&mut cx.tx, id, cx.actor.own_records_of()).await?;
-    let activity = found.ok_or_else(Problem::not_found)?;
+    let activity = cx.actor.shown(found.ok_or_else(Problem::not_found)?);
     cx.commit(Versioned { version: activity.version, answer: Json(activity) }).await
 }
 
@@ -80,6 +82,7 @@ pub(crate) async fn list_timeline(
     }
     require_lead(&mut cx, id).await?;
     let page = leads::list_timeline(&mut cx.tx, id, &query).await?;
+    let page = cx.actor.shown(page);
     cx.commit(Json(page)).await
 }
 
@@ -101,6 +104,7 @@ pub(crate) async fn list_conversations(
     require_lead(&mut cx, id).await?;
     query.filter.search_fields = cx.actor.searches();
     let page = messages::list_conversations(&mut cx.tx, &query, None).await?;
+    let page = cx.actor.shown(page);
     cx.commit(Json(page)).await
 }
 

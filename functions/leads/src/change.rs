@@ -42,6 +42,7 @@ pub(crate) async fn delete_lead(mut cx: Cx<ManageLeads>, PathId(id): PathId, if_
     archived.accept(&if_match)?;
     let payload = serde_json::to_value(&archived.lead).map_err(|_| Problem::internal())?;
     emit(&mut cx.tx, &[NewEvent::by_api(EventKind::LeadDeleted, now, id, Some(id), payload)]).await?;
+    cx.note("lead.deleted", ("lead", id), (None, None)).await?;
     cx.commit(NoContent).await
 }
 
@@ -56,7 +57,9 @@ pub(crate) async fn restore_lead(mut cx: Cx<ManageLeads>, PathId(id): PathId) ->
         return Err(lead_exists(leads::rival_of(&mut cx.tx, id).await?));
     }
     let restored = restored?.ok_or_else(Problem::not_found)?;
-    finish(cx, restored, &IfMatch::default()).await
+    let mut cx = told(cx, &restored, &IfMatch::default(), None).await?;
+    cx.note("lead.restored", ("lead", id), (None, None)).await?;
+    shown(cx, restored).await
 }
 
 /// Where a lead goes.
@@ -183,11 +186,22 @@ pub(crate) async fn finish<P: Permission>(cx: Cx<P>, updated: UpdatedLead, if_ma
 }
 
 async fn finish_by<P: Permission>(
-    mut cx: Cx<P>,
-    mut updated: UpdatedLead,
+    cx: Cx<P>,
+    updated: UpdatedLead,
     if_match: &IfMatch,
     policy_id: Option<Uuid>,
 ) -> ApiResult {
+    let cx = told(cx, &updated, if_match, policy_id).await?;
+    shown(cx, updated).await
+}
+
+/// Tells what changed, unless the change may not stand.
+async fn told<P: Permission>(
+    mut cx: Cx<P>,
+    updated: &UpdatedLead,
+    if_match: &IfMatch,
+    policy_id: Option<Uuid>,
+) -> ApiResult<Cx<P>> {
     updated.accept(if_match)?;
     let now = cx.now();
     if let Some(previous) = updated.former_owner() {
@@ -197,6 +211,10 @@ async fn finish_by<P: Permission>(
         assignment::note(&mut cx.tx, now, &[assigned]).await?;
     }
     emit(&mut cx.tx, &updated.events(now)?).await?;
+    Ok(cx)
+}
+
+async fn shown<P: Permission>(mut cx: Cx<P>, mut updated: UpdatedLead) -> ApiResult {
     custom_fields::mask(&mut cx, std::slice::from_mut(&mut updated.lead)).await?;
     cx.commit(Versioned { version: updated.lead.version, answer: Json(updated.lead) }).await
 }

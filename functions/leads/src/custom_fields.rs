@@ -40,6 +40,7 @@ pub(crate) async fn create_custom_field(
         .on_constraint("custom_fields_tenant_id_entity_key_key", || {
             Problem::conflict("field_exists", "A field with this key is defined already.")
         })?;
+    cx.note("custom_field.created", ("customField", field.id), (None, None)).await?;
     let created = Created { location: format!("/api/custom-fields/{}", field.id), body: &field };
     cx.commit(Versioned { version: field.version, answer: created }).await
 }
@@ -71,6 +72,7 @@ pub(crate) async fn update_custom_field(
     let field = leads::update_custom_field(&mut cx.tx, id, found.version, &patch)
         .await?
         .ok_or_else(Problem::concurrent_change)?;
+    cx.note_change("custom_field.updated", ("customField", id), (&found, &field)).await?;
     cx.commit(Versioned { version: field.version, answer: Json(field) }).await
 }
 
@@ -88,6 +90,7 @@ pub(crate) async fn delete_custom_field(
     if !leads::delete_custom_field(&mut cx.tx, id, found.version).await? {
         return Err(Problem::concurrent_change());
     }
+    cx.note("custom_field.deleted", ("customField", id), (None, None)).await?;
     cx.commit(NoContent).await
 }
 

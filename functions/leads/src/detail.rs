@@ -83,7 +83,7 @@ pub(crate) async fn get_lead(mut cx: Cx<ReadLeads>, PathId(id): PathId, query: Q
         expanded.fetch(&mut cx, id, word).await?;
     }
     let version = lead.version;
-    let lead = if cx.actor.sees_contacts() { lead } else { lead.masked() };
+    let lead = cx.actor.shown(lead);
     let answer = Versioned { version, answer: Json(LeadDetail { lead, expanded }) };
     if expand.is_empty() { cx.commit(answer).await } else { cx.commit(Together(answer)).await }
 }
@@ -96,18 +96,20 @@ impl Expanded {
         match word {
             "activities" => {
                 let query = first(ActivityFilter { lead_id: vec![lead], ..ActivityFilter::default() });
-                self.activities = Some(leads::list_activities(tx, &query, all).await?);
+                let page = leads::list_activities(tx, &query, all).await?;
+                self.activities = Some(cx.actor.shown(page));
             }
             "conversations" => {
                 cx.actor.require::<ReadMessages>()?;
                 let query = first(ConversationFilter::of_lead(lead));
-                self.conversations = Some(messages::list_conversations(tx, &query, all).await?);
+                let page = messages::list_conversations(tx, &query, all).await?;
+                self.conversations = Some(cx.actor.shown(page));
             }
             "invoices" => {
                 cx.actor.require::<ReadFinance>()?;
                 let query = first(InvoiceFilter { lead_id: vec![lead], ..InvoiceFilter::default() });
                 let page = invoices::list_invoices(tx, &query, all).await?;
-                self.invoices = Some(if cx.actor.sees_contacts() { page } else { page.map(Invoice::masked) });
+                self.invoices = Some(cx.actor.shown(page));
             }
             "metrics" => {
                 cx.actor.require::<ReadWellness>()?;
@@ -118,7 +120,8 @@ impl Expanded {
             _ => {
                 cx.actor.require::<ReadAutomations>()?;
                 let query = first(RunFilter { lead_id: vec![lead], ..RunFilter::default() });
-                self.runs = Some(automations::list_runs(tx, &query, all).await?);
+                let page = automations::list_runs(tx, &query, all).await?;
+                self.runs = Some(cx.actor.shown(page));
             }
         }
         Ok(())

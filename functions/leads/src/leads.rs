@@ -29,9 +29,7 @@ pub(crate) async fn list_leads(mut cx: Cx<ReadLeads>, query: QueryString) -> Api
     query.filter.resolve(&mut cx.tx, now).await?;
     let mut page = leads::list(&mut cx.tx, &query, cx.actor.own_records_of()).await?;
     custom_fields::mask(&mut cx, &mut page.items).await?;
-    if !cx.actor.sees_contacts() {
-        page.items = page.items.into_iter().map(Lead::masked).collect();
-    }
+    let page = cx.actor.shown(page);
     cx.commit(Json(page)).await
 }
 

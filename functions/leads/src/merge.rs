@@ -3,7 +3,6 @@
 use axum::Json;
 use serde::Serialize;
 use shared::{
-    audit,
     auth::{ManageLeads, Permission, ReadLeads},
     events::emit,
     http::{ApiResult, Cx, Page, PathId, Problem, QueryString, Valid, Versioned},
@@ -52,8 +51,7 @@ pub(crate) async fn merge_leads(mut cx: Cx<ManageLeads>, Valid(request): Valid<M
     }
     for absorbed in &request.absorbed_ids {
         let after = serde_json::json!({"absorbedId": absorbed});
-        let entry = audit::Entry::by(&cx.actor, "lead.merged", "lead", request.survivor_id);
-        audit::append(&mut cx.tx, &entry.change(None, Some(after))).await?;
+        cx.note("lead.merged", ("lead", request.survivor_id), (None, Some(after))).await?;
     }
     let mut survivor = merged.pop().ok_or_else(Problem::internal)?.lead;
     custom_fields::mask(&mut cx, std::slice::from_mut(&mut survivor)).await?;
@@ -102,8 +100,7 @@ pub(crate) async fn unmerge_lead(
     let (survivor, absorbed) = parted.ok_or_else(Problem::not_found)?;
     tell(&mut cx, &survivor).await?;
     let after = serde_json::json!({"absorbedId": request.absorbed_id});
-    let entry = audit::Entry::by(&cx.actor, "lead.unmerged", "lead", id);
-    audit::append(&mut cx.tx, &entry.change(None, Some(after))).await?;
+    cx.note("lead.unmerged", ("lead", id), (None, Some(after))).await?;
     let mut shown = [survivor.lead, absorbed.lead];
     custom_fields::mask(&mut cx, &mut shown).await?;
     let [survivor, absorbed] = shown;

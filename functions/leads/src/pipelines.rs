@@ -31,6 +31,7 @@ pub(crate) async fn create_pipeline(mut cx: Cx<ManageLeads>, Valid(new): Valid<N
     let pipeline = leads::insert_pipeline(&mut cx.tx, new)
         .await
         .on_constraint("pipelines_tenant_id_default_key", Problem::concurrent_change)?;
+    cx.note("pipeline.created", ("pipeline", pipeline.id), (None, None)).await?;
     let created = Created { location: format!("/api/pipelines/{}", pipeline.id), body: &pipeline };
     cx.commit(Versioned { version: pipeline.version, answer: created }).await
 }
@@ -70,6 +71,7 @@ pub(crate) async fn update_pipeline(
         .await
         .on_constraint("pipelines_tenant_id_default_key", Problem::concurrent_change)?
         .ok_or_else(Problem::concurrent_change)?;
+    cx.note_change("pipeline.updated", ("pipeline", id), (&found, &pipeline)).await?;
     cx.commit(Versioned { version: pipeline.version, answer: Json(pipeline) }).await
 }
 
@@ -100,6 +102,7 @@ pub(crate) async fn delete_pipeline(mut cx: Cx<ManageLeads>, PathId(id): PathId,
     if !leads::delete_pipeline(&mut cx.tx, id, found.version).await? {
         return Err(Problem::concurrent_change());
     }
+    cx.note("pipeline.deleted", ("pipeline", id), (None, None)).await?;
     cx.commit(NoContent).await
 }
 

@@ -10,7 +10,7 @@ use shared::{
         Actor, ApiResult, Check, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem,
         QueryString, Valid, Versioned,
     },
-    leads::{Hidden, Lead},
+    leads::Hidden,
     segments::{self, NewSegment, Preview, Segment, SegmentFilter, SegmentPatch},
 };
 use utoipa::ToSchema;
@@ -37,6 +37,7 @@ pub(crate) async fn create_segment(mut cx: Cx<ManageLeads>, Valid(new): Valid<Ne
     let made = segments::insert(&mut cx.tx, now, new.name.as_str(), new.kind, &condition).await?;
     segments::fill(&mut cx.tx, now, made.id, &condition).await?;
     let segment = segments::find(&mut cx.tx, made.id).await?.ok_or_else(Problem::internal)?;
+    cx.note("segment.created", ("segment", segment.id), (None, None)).await?;
     let segment = shown(&cx.actor, segment);
     let created = Created { location: format!("/api/segments/{}", segment.id), body: &segment };
     cx.commit(Versioned { version: segment.version, answer: created }).await
@@ -77,6 +78,7 @@ pub(crate) async fn update_segment(
         segments::fill(&mut cx.tx, now, id, condition).await?;
     }
     let segment = segments::find(&mut cx.tx, id).await?.ok_or_else(Problem::internal)?;
+    cx.note_change("segment.updated", ("segment", id), (&found, &segment)).await?;
     let segment = shown(&cx.actor, segment);
     cx.commit(Versioned { version: segment.version, answer: Json(segment) }).await
 }
@@ -91,6 +93,7 @@ pub(crate) async fn delete_segment(mut cx: Cx<ManageLeads>, PathId(id): PathId, 
     if !segments::delete(&mut cx.tx, id, found.version).await? {
         return Err(Problem::concurrent_change());
     }
+    cx.note("segment.deleted", ("segment", id), (None, None)).await?;
     cx.commit(NoContent).await
 }
 
@@ -113,11 +116,10 @@ pub(crate) async fn preview_segment(mut cx: Cx<ReadLeads>, Valid(asked): Valid<P
     let condition = read_asked(&mut cx, &asked.conditions, "/conditions").await?;
     Hidden::from(&mut cx.tx, &cx.actor).await?.check_condition(&condition, "/conditions")?;
     let (now, own_records_of) = (cx.now(), cx.actor.own_records_of());
-    let mut preview = segments::preview(&mut cx.tx, now, condition, own_records_of).await?;
+    let fields = cx.actor.searches();
+    let mut preview = segments::preview(&mut cx.tx, now, condition, fields, own_records_of).await?;
     custom_fields::mask(&mut cx, &mut preview.sample).await?;
-    if !cx.actor.sees_contacts() {
-        preview.sample = preview.sample.into_iter().map(Lead::masked).collect();
-    }
+    let preview = cx.actor.shown(preview);
     cx.commit(Json(preview)).await
 }
 

@@ -2,6 +2,7 @@
 
 use axum::{Json, extract::State, response::IntoResponse};
 use serde::Serialize;
+use serde_json::json;
 use shared::{
     app::App,
     auth::{AdministerMessages, Permission, ReadConnections, TestConnections},
@@ -39,6 +40,7 @@ pub(crate) async fn create_connection(
     let connection = messages::insert_connection(&mut cx.tx, &app, now, new)
         .await
         .on_constraint(CONNECTION_IS_DEFAULT, Problem::concurrent_change)?;
+    cx.note("connection.created", ("connection", connection.id), (None, Some(after))).await?;
     let created = Created { location: format!("/api/connections/{}", connection.id), body: &connection };
     cx.commit(Versioned { version: connection.version, answer: created }).await
 }
@@ -69,6 +71,7 @@ pub(crate) async fn update_connection(
         .await
         .on_constraint(CONNECTION_IS_DEFAULT, Problem::concurrent_change)?
         .ok_or_else(Problem::concurrent_change)?;
+    cx.note_change("connection.updated", ("connection", id), (&before, &connection)).await?;
     cx.commit(Versioned { version: connection.version, answer: Json(connection) }).await
 }
 
@@ -90,6 +93,7 @@ pub(crate) async fn delete_connection(
             Problem::concurrent_change()
         });
     }
+    cx.note("connection.deleted", ("connection", id), (None, None)).await?;
     cx.commit(NoContent).await
 }
 

@@ -33,6 +33,7 @@ pub(crate) async fn list_conversations(mut cx: Cx<ReadMessages>, query: QueryStr
     let mut query: ListQuery<ConversationFilter> = query.list(cx.zone())?;
     query.filter.search_fields = cx.actor.searches();
     let page = messages::list_conversations(&mut cx.tx, &query, cx.actor.own_records_of()).await?;
+    let page = cx.actor.shown(page);
     cx.commit(Json(page)).await
 }
 
@@ -42,6 +43,7 @@ pub(crate) async fn list_conversations(mut cx: Cx<ReadMessages>, query: QueryStr
     responses((status = 200, body = Conversation)))]
 pub(crate) async fn get_conversation(mut cx: Cx<ReadMessages>, PathId(id): PathId) -> ApiResult {
     let conversation = find(&mut cx, id).await?;
+    let conversation = cx.actor.shown(conversation);
     cx.commit(Versioned { version: conversation.version, answer: Json(conversation) }).await
 }
 
@@ -84,7 +86,7 @@ pub(crate) async fn list_conversation_messages(
     find(&mut cx, id).await?;
     query.filter.conversation_id = vec![id];
     let page = messages::list(&mut cx.tx, &query, cx.actor.own_records_of()).await?;
-    let page = crate::messages::shown(&cx.actor, page);
+    let page = cx.actor.shown(page);
     cx.commit(Json(page)).await
 }
 

@@ -6,10 +6,7 @@ use serde::Deserialize;
 use shared::{
     app::App,
     auth::{Permission, ReadMessages, ReadSandbox, WriteMessages},
-    http::{
-        Accepted, Actor, ApiResult, Check, Cx, ListQuery, Page, PathId, Problem, QueryString, Valid,
-        Versioned,
-    },
+    http::{Accepted, ApiResult, Check, Cx, ListQuery, Page, PathId, Problem, QueryString, Valid, Versioned},
     messages::{
         self, Channel, Message, MessageFilter, PlannedMessage, Purpose, SandboxDelivery, SandboxFilter,
     },
@@ -27,7 +24,7 @@ use crate::{hasher, send::Sending};
 pub(crate) async fn list_messages(mut cx: Cx<ReadMessages>, query: QueryString) -> ApiResult {
     let query: ListQuery<MessageFilter> = query.list(cx.zone())?;
     let page = messages::list(&mut cx.tx, &query, cx.actor.own_records_of()).await?;
-    let page = shown(&cx.actor, page);
+    let page = cx.actor.shown(page);
     cx.commit(Json(page)).await
 }
 
@@ -47,16 +44,8 @@ pub(crate) async fn list_sandbox_deliveries(mut cx: Cx<ReadSandbox>, query: Quer
     responses((status = 200, body = Message)))]
 pub(crate) async fn get_message(mut cx: Cx<ReadMessages>, PathId(id): PathId) -> ApiResult {
     let message = find(&mut cx, id).await?;
-    let message = if cx.actor.sees_contacts() { message } else { message.masked() };
+    let message = cx.actor.shown(message);
     cx.commit(Versioned { version: message.version, answer: Json(message) }).await
-}
-
-/// The page as the caller may see it.
-pub(crate) fn shown(actor: &Actor, mut page: Page<Message>) -> Page<Message> {
-    if !actor.sees_contacts() {
-        page.items = page.items.into_iter().map(Message::masked).collect();
-    }
-    page
 }
 
 /// Another time for a waiting message.

@@ -3,7 +3,7 @@
 use axum::Json;
 use serde::{Deserialize, Serialize};
 use shared::{
-    auth::{ReadSelf, WriteSelf},
+    auth::{self, WriteSelf},
     http::{ApiResult, Check, Cx, FieldErrors, ListQuery, Page, QueryString, Valid},
     notifications::{self, Notification, NotificationFilter},
 };
@@ -14,10 +14,11 @@ use uuid::Uuid;
 #[utoipa::path(get, path = "/api/notifications", operation_id = "list_notifications", tag = "messages",
     extensions(("x-role" = json!("viewer")), ("x-scope" = json!("none"))), params(NotificationFilter, shared::http::PageParams),
     responses((status = 200, body = Page<Notification>)))]
-pub(crate) async fn list_notifications(mut cx: Cx<ReadSelf>, query: QueryString) -> ApiResult {
+pub(crate) async fn list_notifications(mut cx: Cx<auth::ReadNotifications>, query: QueryString) -> ApiResult {
     let query: ListQuery<NotificationFilter> = query.list(cx.zone())?;
     let user = cx.actor.id();
     let page = notifications::list(&mut cx.tx, user, &query, cx.actor.own_records_of()).await?;
+    let page = cx.actor.shown(page);
     cx.commit(Json(page)).await
 }
 

@@ -35,6 +35,7 @@ pub(crate) async fn list_templates(mut cx: Cx<ReadMessages>, query: QueryString)
 pub(crate) async fn create_template(mut cx: Cx<ManageMessages>, Valid(new): Valid<NewTemplate>) -> ApiResult {
     let (now, user) = (cx.now(), cx.actor.user_id());
     let template = templates::insert(&mut cx.tx, now, new, user).await?;
+    cx.note("template.created", ("template", template.id), (None, None)).await?;
     let created = Created { location: format!("/api/templates/{}", template.id), body: &template };
     cx.commit(Versioned { version: template.row_version, answer: created }).await
 }
@@ -63,6 +64,7 @@ pub(crate) async fn update_template(
     let user = cx.actor.user_id();
     let template =
         templates::update(&mut cx.tx, &before, patch, user).await?.ok_or_else(Problem::concurrent_change)?;
+    cx.note_change("template.updated", ("template", id), (&before, &template)).await?;
     cx.commit(Versioned { version: template.row_version, answer: Json(template) }).await
 }
 
@@ -80,6 +82,7 @@ pub(crate) async fn delete_template(
     if !templates::archive(&mut cx.tx, now, &before).await? {
         return Err(Problem::concurrent_change());
     }
+    cx.note("template.deleted", ("template", id), (None, None)).await?;
     cx.commit(NoContent).await
 }
 

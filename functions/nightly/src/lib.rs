@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use shared::{
     accounts,
     app::App,
-    clock,
+    audit, clock,
     config::AppEnv,
     db::{DbResult, SystemReason},
     finance,
@@ -76,8 +76,14 @@ async fn visit(app: &App, now: DateTime<Utc>, slot: DateTime<Utc>, tenant: Tenan
         "jobs": jobs, "turns": purged.turns,
     });
     nightly::finish_slot(&mut tx, NAME, slot, detail.clone()).await?;
+    let head = audit::head(&mut tx).await?;
     let hints = tx.commit().await?;
     app.queue.nudge(hints).await;
+    match head {
+        // An anchor outside the database: a chain that is written anew later does not have it.
+        Some(head) => tracing::info!(%tenant, seq = head.seq, hash = head.hash, "audit log anchored"),
+        None => tracing::error!(%tenant, "the audit log has lost its head"),
+    }
     if trial_ended {
         tracing::warn!(%tenant, "a trial is over; the business is suspended");
     }

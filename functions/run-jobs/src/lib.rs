@@ -1,10 +1,11 @@
-//! The `run-jobs` worker: imports, exports and changes of many leads, a portion at a time.
+//! The `run-jobs` worker: imports, exports and changes of many leads, a portion at a time; and the end of a large business.
 //!
 //! A job is claimed and the claim committed, so that even a job that kills its worker is counted. Then each portion is one transaction with its
 //! counts and the place that the job has come to. What cannot be applied is tried again in smaller portions, down to a single row,
 //! and that row is refused by itself. After forty seconds the job is let go and hinted anew, so a large one does not keep
 //! a worker from others for longer.
 
+mod ended;
 mod task;
 
 use std::time::{Duration, Instant};
@@ -13,8 +14,8 @@ use shared::{
     app::App,
     db::{DbError, TenantTx},
     ids::TenantId,
-    jobs::{self, Claim, Held},
-    queue::Hint,
+    jobs::{self, Claim, Held, JobKind},
+    queue::{Hint, HintKind},
     work::WorkResult,
 };
 
@@ -25,12 +26,20 @@ const TIME: Duration = Duration::from_secs(40);
 /// Transactions that met another one are begun anew so often before the job is put off.
 const ROUNDS: usize = 4;
 
-/// Looks at one job.
+/// Looks at one job, or at one business that is being deleted.
 ///
 /// # Errors
 /// When the row cannot be read or claimed.
 pub async fn handle(app: &App, hint: &Hint) -> WorkResult {
-    let Some(mut tx) = open(app, hint.tenant).await? else { return Ok(()) };
+    if hint.kind == HintKind::Tenant {
+        ended::remove(app, hint.tenant).await
+    } else {
+        move_job(app, hint).await
+    }
+}
+
+async fn move_job(app: &App, hint: &Hint) -> WorkResult {
+    let Some(mut tx) = app.db.open_tenant(hint.tenant).await? else { return Ok(()) };
     let claim = jobs::claim(&mut tx, hint.id).await?;
     app.queue.nudge(tx.commit().await?).await;
     match claim {
@@ -39,9 +48,16 @@ pub async fn handle(app: &App, hint: &Hint) -> WorkResult {
     }
 }
 
-/// A transaction of a tenant that works. A suspended one's jobs wait until it is active again.
-async fn open(app: &App, tenant: TenantId) -> Result<Option<TenantTx>, DbError> {
-    Ok(app.db.open_tenant(tenant).await?.filter(|tx| !tx.settings().suspended))
+/// The transaction of the next portion. A business that has been suspended meanwhile exports and changes nothing: its other jobs
+/// are let go of, and go on from where they are when it is active again.
+async fn open(app: &App, tenant: TenantId, held: &Held) -> Result<Option<TenantTx>, DbError> {
+    let Some(mut tx) = app.db.open_tenant(tenant).await? else { return Ok(None) };
+    if !tx.settings().suspended || held.kind == JobKind::Export {
+        return Ok(Some(tx));
+    }
+    jobs::release(&mut tx, held).await?;
+    app.queue.nudge(tx.commit().await?).await;
+    Ok(None)
 }
 
 async fn work(app: &App, tenant: TenantId, held: &mut Held) -> WorkResult {
@@ -49,7 +65,7 @@ async fn work(app: &App, tenant: TenantId, held: &mut Held) -> WorkResult {
     let mut task = Task::of(held);
     let (mut most, mut give_up, mut meetings) = (task.portion(), false, 0);
     loop {
-        let Some(mut tx) = open(app, tenant).await? else { return Ok(()) };
+        let Some(mut tx) = open(app, tenant, held).await? else { return Ok(()) };
         match task.step(&mut tx, held, most, give_up).await {
             Ok(Moved::Lost) => return Ok(()),
             Ok(moved) => {
@@ -83,7 +99,7 @@ async fn work(app: &App, tenant: TenantId, held: &mut Held) -> WorkResult {
 }
 
 async fn put_off(app: &App, tenant: TenantId, held: &Held) -> WorkResult {
-    let Some(mut tx) = open(app, tenant).await? else { return Ok(()) };
+    let Some(mut tx) = app.db.open_tenant(tenant).await? else { return Ok(()) };
     jobs::put_off(&mut tx, held, "The database refused the job again and again.").await?;
     app.queue.nudge(tx.commit().await?).await;
     Ok(())

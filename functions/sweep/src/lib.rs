@@ -24,6 +24,8 @@ const HORIZON: Duration = Duration::from_secs(90);
 const PER_TENANT: i32 = 500;
 /// Rows in one pass.
 const LIMIT: i32 = 5_000;
+/// Businesses whose removal one tick has continued.
+const ENDED: i32 = 100;
 /// No pass begins later than this after the first.
 const TIME: Duration = Duration::from_secs(15);
 /// A pass hands out rows whether or not they were handed out before, so a full one is repeated only so often.
@@ -42,6 +44,8 @@ pub async fn tick(app: &App) -> WorkResult {
         let mut hints = sweep::due(&mut tx, HORIZON, PER_TENANT, LIMIT).await?;
         if pass == 1 {
             hints.extend(sweep::due_schedules(&mut tx, HORIZON, LIMIT).await?);
+            hints.extend(sweep::suspended(&mut tx, LIMIT).await?);
+            hints.extend(sweep::ended(&mut tx, ENDED).await?);
         }
         tx.commit().await?;
         let (found, late) = (hints.len(), hints.iter().filter(|hint| hint.delay.is_zero()).count());

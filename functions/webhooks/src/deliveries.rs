@@ -1,6 +1,7 @@
 //! Deliveries to endpoints, and the journal that they come from.
 
 use axum::Json;
+use serde_json::json;
 use shared::{
     auth::{Permission, ReadWebhooks, WriteWebhooks},
     events::journal::{self, JournalEntry, JournalFilter},
@@ -41,6 +42,8 @@ pub(crate) async fn redeliver_webhook_deliveries(
         return Err(Problem::conflict("endpoint_disabled", "Activate the endpoint first."));
     }
     let redelivered = deliveries::redeliver(&mut cx.tx, id, &redelivery).await?;
+    let after = json!({"count": redelivered.count});
+    cx.note("webhook_endpoint.redelivered", ("webhookEndpoint", id), (None, Some(after))).await?;
     cx.commit(Accepted(redelivered)).await
 }
 

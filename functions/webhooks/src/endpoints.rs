@@ -76,6 +76,7 @@ pub(crate) async fn create_webhook_endpoint(
     check_target(&app, &new.url)?;
     let (secret, sealed) = endpoints::new_secret(app.secret_box(), cx.tx.tenant())?;
     let endpoint = endpoints::insert(&mut cx.tx, &new, &sealed).await?;
+    cx.note("webhook_endpoint.created", ("webhookEndpoint", endpoint.id), (None, None)).await?;
     let location = format!("/api/webhook-endpoints/{}", endpoint.id);
     let body = EndpointWithSecret { endpoint, secret: secret.expose().to_owned() };
     cx.commit(Created { location, body }).await
@@ -103,8 +104,9 @@ pub(crate) async fn update_webhook_endpoint(
     if let Some(url) = &patch.url {
         check_target(&app, url)?;
     }
-    require_version(&mut cx, id, &if_match).await?;
+    let before = require_version(&mut cx, id, &if_match).await?;
     let endpoint = endpoints::update(&mut cx.tx, id, patch).await?.ok_or_else(Problem::not_found)?;
+    cx.note_change("webhook_endpoint.updated", ("webhookEndpoint", id), (&before, &endpoint)).await?;
     cx.commit(Versioned { version: endpoint.version, answer: Json(endpoint) }).await
 }
 
@@ -118,6 +120,7 @@ pub(crate) async fn delete_webhook_endpoint(
 ) -> ApiResult {
     require_version(&mut cx, id, &if_match).await?;
     if endpoints::delete(&mut cx.tx, id).await? {
+        cx.note("webhook_endpoint.deleted", ("webhookEndpoint", id), (None, None)).await?;
         cx.commit(NoContent).await
     } else {
         Err(Problem::not_found())
@@ -138,6 +141,7 @@ pub(crate) async fn rotate_webhook_endpoint(
     let endpoint = endpoints::rotate(&mut cx.tx, id, &sealed, rotation.overlap())
         .await?
         .ok_or_else(Problem::not_found)?;
+    cx.note("webhook_endpoint.rotated", ("webhookEndpoint", id), (None, None)).await?;
     cx.commit(Json(EndpointWithSecret { endpoint, secret: secret.expose().to_owned() })).await
 }
 
@@ -192,6 +196,11 @@ fn check_target(app: &App, url: &str) -> ApiResult<()> {
     }
 }
 
-async fn require_version(cx: &mut Cx<WriteWebhooks>, id: uuid::Uuid, if_match: &IfMatch) -> ApiResult<()> {
-    if_match.require(endpoints::hold(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?)
+async fn require_version(
+    cx: &mut Cx<WriteWebhooks>,
+    id: uuid::Uuid,
+    if_match: &IfMatch,
+) -> ApiResult<Endpoint> {
+    if_match.require(endpoints::hold(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?)?;
+    endpoints::find(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)
 }

@@ -30,7 +30,10 @@ pub(crate) async fn get_webhook_receipt(mut cx: Cx<ReadWebhooks>, PathId(id): Pa
     extensions(("x-role" = json!("admin")), ("x-record-scope" = json!("all"))), params(("id" = Uuid, Path)), responses((status = 202, body = Receipt)))]
 pub(crate) async fn replay_webhook_receipt(mut cx: Cx<WriteWebhooks>, PathId(id): PathId) -> ApiResult {
     match receipts::replay(&mut cx.tx, id).await? {
-        Some(copy) => cx.commit(Accepted(copy)).await,
+        Some(copy) => {
+            cx.note("webhook_receipt.replayed", ("webhookReceipt", id), (None, None)).await?;
+            cx.commit(Accepted(copy)).await
+        }
         None if receipts::find(&mut cx.tx, id).await?.is_some() => {
             Err(Problem::conflict("body_purged", "The body of this delivery is no longer kept."))
         }

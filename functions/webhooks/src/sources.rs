@@ -2,6 +2,7 @@
 
 use axum::{Json, extract::State};
 use serde::Serialize;
+use serde_json::json;
 use shared::{
     app::App,
     auth::{ReadWebhooks, WriteWebhooks},
@@ -64,6 +65,8 @@ pub(crate) async fn create_webhook_source(
         new.settings.verify_token = Some(random_word()?);
     }
     let source = sources::insert(&mut cx.tx, &new, &token, secret.as_ref()).await?;
+    let after = json!({"provider": source.provider});
+    cx.note("webhook_source.created", ("webhookSource", source.id), (None, Some(after))).await?;
     let answer = Created {
         location: format!("/api/webhooks/sources/{}", source.id),
         body: NewlyMadeSource {
@@ -105,8 +108,9 @@ pub(crate) async fn update_webhook_source(
     if_match: IfMatch,
     Valid(patch): Valid<SourcePatch>,
 ) -> ApiResult {
-    require_version(&mut cx, id, &if_match).await?;
+    let before = require_version(&mut cx, id, &if_match).await?;
     let source = sources::update(&mut cx.tx, id, patch).await?.ok_or_else(Problem::not_found)?;
+    cx.note_change("webhook_source.updated", ("webhookSource", id), (&before, &source)).await?;
     cx.commit(Versioned { version: source.version, answer: Json(source) }).await
 }
 
@@ -120,6 +124,7 @@ pub(crate) async fn delete_webhook_source(
 ) -> ApiResult {
     require_version(&mut cx, id, &if_match).await?;
     if sources::delete(&mut cx.tx, id).await? {
+        cx.note("webhook_source.deleted", ("webhookSource", id), (None, None)).await?;
         cx.commit(NoContent).await
     } else {
         Err(Problem::not_found())
@@ -142,9 +147,15 @@ pub(crate) async fn rotate_webhook_source(
         .ok_or_else(|| Problem::conflict("no_secret", "Website forms have no secret."))?;
     let source =
         sources::rotate(&mut cx.tx, id, &made, rotation.overlap()).await?.ok_or_else(Problem::not_found)?;
+    cx.note("webhook_source.rotated", ("webhookSource", id), (None, None)).await?;
     cx.commit(Json(RotatedSource { source, secret: made.clear.expose().to_owned() })).await
 }
 
-async fn require_version(cx: &mut Cx<WriteWebhooks>, id: uuid::Uuid, if_match: &IfMatch) -> ApiResult<()> {
-    if_match.require(sources::hold(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?)
+async fn require_version(
+    cx: &mut Cx<WriteWebhooks>,
+    id: uuid::Uuid,
+    if_match: &IfMatch,
+) -> ApiResult<Source> {
+    if_match.require(sources::hold(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?)?;
+    sources::find(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)
 }

@@ -11,7 +11,7 @@ use crate::{
     crypto::{CryptoError, OpaqueToken, TokenKind},
     db::{
         DbResult, TenantTx,
-        keyset::{push_any, push_page, total},
+        keyset::{push_any, push_page, push_range, total},
     },
     http::{
         Check, FieldErrors, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, SortField, SortKind,
@@ -125,6 +125,12 @@ impl Check for NewKey {
 pub struct KeyFilter {
     /// `secret`, `site`.
     pub kind: Vec<String>,
+    /// Who made it.
+    pub created_by: Vec<Uuid>,
+    /// Made at or after.
+    pub from: Option<DateTime<Utc>>,
+    /// Made before.
+    pub to: Option<DateTime<Utc>>,
 }
 
 impl FromQuery for KeyFilter {
@@ -132,7 +138,13 @@ impl FromQuery for KeyFilter {
         &[SortField { word: "createdAt", column: "created_at", kind: SortKind::Time }];
 
     fn read(params: &mut Params) -> Self {
-        Self { kind: params.choices("kind", &["secret", "site"]) }
+        let (from, to) = params.range();
+        Self {
+            kind: params.choices("kind", &["secret", "site"]),
+            created_by: params.ids("createdBy"),
+            from,
+            to,
+        }
     }
 }
 
@@ -148,6 +160,8 @@ pub async fn list_keys(tx: &mut TenantTx, query: &ListQuery<KeyFilter>) -> DbRes
            from api_keys k where k.revoked_at is null and k.tenant_id = ");
         select.push_bind(tenant);
         push_any(&mut select, "k.kind", &query.filter.kind);
+        push_any(&mut select, "k.created_by", &query.filter.created_by);
+        push_range(&mut select, "k.created_at", (query.filter.from, query.filter.to));
         select
     };
     let mut select = filtered("");
@@ -193,6 +207,29 @@ pub async fn insert_key(
     .fetch_one(tx.conn())
     .await?;
     Ok(key)
+}
+
+/// Ends the keys that a user made, all or those since an instant; the ones that were ended.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn revoke_keys_of(
+    tx: &mut TenantTx,
+    maker: Uuid,
+    since: Option<DateTime<Utc>>,
+) -> DbResult<Vec<ApiKey>> {
+    let keys = sqlx::query_as!(
+        ApiKey,
+        "update api_keys set revoked_at = now()
+          where tenant_id = $1 and created_by = $2 and revoked_at is null and ($3::timestamptz is null or created_at >= $3)
+         returning id, kind, name, prefix, scopes, created_by, last_used_at, expires_at, created_at",
+        tx.tenant(),
+        maker,
+        since,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(keys)
 }
 
 /// Ends a key; the one that was ended, if it was there and alive.

@@ -16,6 +16,10 @@ use crate::{
 /// What a user is recognised by.
 #[derive(Clone, Debug)]
 pub struct Credentials {
+    /// The business.
+    pub tenant: TenantId,
+    /// The user.
+    pub user: Uuid,
     /// The address.
     pub email: Private<String>,
     /// The name.
@@ -39,7 +43,10 @@ pub async fn find_credentials(tx: &mut TenantTx, user: Uuid) -> DbResult<Option<
     )
     .fetch_optional(tx.conn())
     .await?;
+    let tenant = TenantId::new(tx.tenant());
     Ok(row.map(|row| Credentials {
+        tenant,
+        user,
         email: row.email.into(),
         name: row.name.into(),
         password_hash: row.password_hash.map(Secret::new),

@@ -39,6 +39,17 @@ struct LoginRow {
     user_status: String,
 }
 
+/// A row of `find_candidates`.
+#[derive(FromRow)]
+struct CandidateRow {
+    tenant_id: Uuid,
+    user_id: Uuid,
+    tenant_name: String,
+    tenant_slug: String,
+    password_hash: String,
+    known: bool,
+}
+
 /// A session that is about to begin.
 #[derive(Clone, Debug)]
 pub struct NewSession {
@@ -80,9 +91,40 @@ pub async fn find_logins(tx: &mut SystemTx, email: &str) -> DbResult<Vec<Candida
     Ok(candidates.collect())
 }
 
-/// Begins a session, rewrites an old hash and forgives earlier failures (in Redis [`super::forgive`] does), in one
-/// statement. `None` when the password was changed or the user disabled since it was verified, or when a second step is
-/// asked for.
+/// Whom this address may open, in the business that is named or in all of them, and whether they know the network: those who do
+/// first, then those whose address is proven, then the oldest business.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn find_candidates(
+    tx: &mut SystemTx,
+    guard: &Guard,
+    email: &str,
+    tenant: Option<&str>,
+) -> DbResult<Vec<(Candidate, bool)>> {
+    // Not the checked macro, for the same reason.
+    let rows: Vec<CandidateRow> = sqlx::query_as("select * from find_candidates($1, $2, $3)")
+        .bind(email)
+        .bind(tenant)
+        .bind(guard.networks())
+        .fetch_all(tx.conn())
+        .await?;
+    let candidates = rows.into_iter().map(|row| {
+        let candidate = Candidate {
+            tenant: TenantId::new(row.tenant_id),
+            tenant_name: row.tenant_name,
+            tenant_slug: row.tenant_slug,
+            user_id: row.user_id,
+            password_hash: Some(Secret::new(row.password_hash)),
+            active: true,
+        };
+        (candidate, row.known)
+    });
+    Ok(candidates.collect())
+}
+
+/// Begins a session and rewrites an old hash, in one statement. `None` when the password was changed or the user disabled
+/// since it was verified, or when a second step is asked for.
 ///
 /// # Errors
 /// When the database refuses.
@@ -92,9 +134,7 @@ pub async fn sign_in(
     user: Uuid,
     proof: &Proof,
     session: &NewSession,
-    guard: &Guard,
 ) -> DbResult<Option<Account>> {
-    let ration = guard.ration();
     let account = query_account!(
         "with u as (
              update users set last_login_at = $3, password_hash = coalesce($4, password_hash)
@@ -104,10 +144,6 @@ pub async fn sign_in(
              insert into sessions (tenant_id, id, user_id, family_id, refresh_hash, session_version, authenticated_at,
                                    last_used_at, expires_at, user_agent, ip_hash, created_at, updated_at)
              select u.tenant_id, $6, u.id, $6, $7, u.session_version, $3, $3, $8, $9, $10, $3, $3 from u
-         ), forgiven as (
-             delete from throttles using u where kind = 'login_pair' and key_hash = $11
-         ), given_back as (
-             update rate_limits r set full_at = r.full_at - make_interval(secs => $13) from u where r.key = $12
          )",
         "from u",
         tx.tenant(),
@@ -120,9 +156,6 @@ pub async fn sign_in(
         session.expires_at,
         session.device.user_agent.as_ref().map(|agent| agent.expose().as_str()),
         &session.device.address_hash[..],
-        &guard.pair[..],
-        ration.key,
-        ration.seconds_a_token(),
     )
     .fetch_optional(tx.conn())
     .await?;

@@ -8,6 +8,7 @@ mod api_keys;
 mod credentials;
 mod device;
 mod erase;
+mod guesses;
 mod invites;
 mod login;
 mod me;
@@ -24,23 +25,32 @@ mod tenants;
 mod throttle;
 mod users;
 
-pub use api_keys::{ApiKey, IssuedKey, KeyFilter, KeyKind, NewKey, insert_key, list_keys, revoke_key};
+pub use api_keys::{
+    ApiKey, IssuedKey, KeyFilter, KeyKind, NewKey, insert_key, list_keys, revoke_key, revoke_keys_of,
+};
 pub use credentials::{
     Credentials, Forgotten, ProvedEmail, change_password, find_credentials, find_forgotten, prove_email,
     refresh_proof, reset_password,
 };
 pub use device::Device;
 pub(crate) use device::network;
-pub use erase::{TableCount, count_rows, erase_tenant};
+pub use erase::{
+    ErasedRows, ErasedTable, TableCount, claim_ended, count_rows, end_tenant, erase_rows, erase_tenant,
+    erased_rows, erasure_order, fits_a_request, release_ended,
+};
+pub use guesses::{Admission, Guard, Pass, admit, forgive, give_back, knows_network};
+pub(crate) use guesses::{Counted, NETWORK_LIMIT, PAIR_LIMIT, RATION, Target, WINDOW};
 pub use invites::{accept_invite, renew_invite};
-pub use login::{Candidate, NewSession, Proof, find_logins, sign_in};
+pub use login::{Candidate, NewSession, Proof, find_candidates, find_logins, sign_in};
 pub use me::{SelfPatch, update_self};
 pub use mfa::{
     Confirmation, begin_mfa, confirm_mfa, enter_by_challenge, open_challenge, remove_mfa,
     renew_recovery_codes, spend_code,
 };
 pub use one_time::{Issued, issue_proof, issue_token};
-pub use passwords::{FAILURE_FLOOR, check_password, hash_password, refuse_weak, refuse_weak_at};
+pub use passwords::{
+    FAILURE_FLOOR, Hold, MOST_WORK, check_password, hash_password, refuse_weak, refuse_weak_at,
+};
 pub use refresh::{Rotation, rotate};
 pub use register::{Registered, Registration, register};
 pub use sessions::{
@@ -54,7 +64,7 @@ pub use standing::{
     read_standing_order,
 };
 pub use tenants::{Tenant, TenantPatch, find_tenant, update_tenant};
-pub use throttle::{Admission, Guard, Knock, admit, count_call, forgive, network_key, record_failure};
+pub use throttle::{Knock, count_call, network_key};
 pub use users::{
     EMAIL_TAKEN, NewUser, PASSWORD_MISSING, User, UserFilter, UserPatch, UserStatus, delete_user, find_user,
     insert_user, list_users, lock_user_and_owners, update_user,

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     http::{Check, FieldErrors},
+    mask::{self, Masked},
     private::Private,
     values::Line,
 };
@@ -185,4 +186,11 @@ pub struct CtaEvent {
     pub device: Option<String>,
     /// Whether a program looked instead of a person.
     pub is_bot: bool,
+}
+
+impl Masked for CtaEvent {
+    fn masked(self) -> Self {
+        let page = |page: Private<String>| page.map(mask::page_address);
+        Self { page: self.page.map(page), referrer: self.referrer.map(page), ..self }
+    }
 }

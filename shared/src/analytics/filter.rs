@@ -1,5 +1,7 @@
 //! What events can be narrowed by: the same words for list, summary, funnel and export.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use sqlx::{Postgres, QueryBuilder};
 use utoipa::IntoParams;
@@ -9,7 +11,9 @@ use super::CtaKind;
 use crate::{
     auth::Owners,
     db::keyset::{push_any, push_range},
-    http::{FromQuery, Params, SortField, SortKind},
+    http::{Actor, FromQuery, Params, Problem, SortField, SortKind},
+    leads::field_masked,
+    mask,
 };
 
 /// What events can be narrowed by.
@@ -73,6 +77,31 @@ impl CtaFilter {
     #[must_use]
     pub fn of_people(self) -> Self {
         Self { bot: Some(self.bot.unwrap_or(false)), ..self }
+    }
+
+    /// Refuses words that are an address to whoever sees hints of them: what is found by one tells whose it is.
+    ///
+    /// # Errors
+    /// 403 `field_masked` naming the parameter.
+    pub fn check(&self, actor: &Actor) -> Result<(), Problem> {
+        if actor.sees_contacts() {
+            return Ok(());
+        }
+        let words = [
+            ("surface", &self.surface),
+            ("ctaId", &self.cta_id),
+            ("variant", &self.variant),
+            ("visitorId", &self.visitor_id),
+            ("source", &self.source),
+            ("campaign", &self.campaign),
+        ];
+        let is_one = |word: &String| matches!(mask::anywhere(word), Cow::Owned(_));
+        let named = words.into_iter().find(|(_, words)| words.iter().any(is_one)).map(|(name, _)| name);
+        let page = self.page.as_ref().filter(|page| matches!(mask::page(page), Cow::Owned(_)));
+        match named.or(page.map(|_| "page")) {
+            Some(name) => Err(field_masked(name)),
+            None => Ok(()),
+        }
     }
 
     /// Appends the `where` of events that are called `e`.

@@ -4,12 +4,17 @@
 //! entries of a tenant and hashes each together with the one before; the runtime may add and read, never change. Personal
 //! values do not belong in an entry, since it outlives the person's data: ids, roles, states and names of settings do.
 
-use chrono::{DateTime, Utc};
+mod note;
+mod verify;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::{FromRow, QueryBuilder};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
+
+pub use verify::{Anchor, Head, Verification, head, verify};
 
 use crate::{
     crypto::sha256,
@@ -95,6 +100,44 @@ pub async fn append(tx: &mut TenantTx, entry: &Entry<'_>) -> DbResult<()> {
     .execute(tx.conn())
     .await?;
     Ok(())
+}
+
+/// Adds an entry unless one of the same action about the same thing was added within this time: what anybody may do as often
+/// as they like, such as guessing a password, must not fill the log. Whoever is adding one at this moment is not waited for.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn append_seldom(tx: &mut TenantTx, entry: &Entry<'_>, within: TimeDelta) -> DbResult<bool> {
+    let object_id = entry.object_id.map(|id| id.to_string());
+    let name = format!("audit:{}:{}:{}", tx.tenant(), entry.action, object_id.as_deref().unwrap_or_default());
+    let is_alone = sqlx::query_scalar!(
+        r#"select pg_try_advisory_xact_lock(hashtextextended($1, 0)) as "alone!""#,
+        name,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    if !is_alone {
+        return Ok(false);
+    }
+    // A statement of its own: it sees what was committed before the lock was taken.
+    let is_known = sqlx::query_scalar!(
+        r#"select exists (
+               select from audit_log
+                where tenant_id = $1 and object_kind = $2 and object_id = $3 and action = $4
+                  and at > clock_timestamp() - make_interval(secs => $5)
+           ) as "known!""#,
+        tx.tenant(),
+        entry.object_kind,
+        object_id,
+        entry.action,
+        within.as_seconds_f64(),
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    if !is_known {
+        append(tx, entry).await?;
+    }
+    Ok(!is_known)
 }
 
 /// An entry of the audit log.
@@ -189,27 +232,4 @@ pub async fn list(tx: &mut TenantTx, query: &ListQuery<AuditFilter>) -> DbResult
         query.page.page(rows, |row| Keyset { value: KeysetValue::Number(row.seq), id: Uuid::nil() });
     page.total = total(tx, &query.page, filtered).await?;
     Ok(page)
-}
-
-/// The outcome of walking a tenant's chain.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Verification {
-    /// Whether every link fits and none is missing.
-    pub ok: bool,
-    /// Entries that were looked at.
-    pub checked: i64,
-    /// The first entry that was altered, or after which one is missing.
-    pub first_bad_seq: Option<i64>,
-}
-
-/// Walks the tenant's chain.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn verify(tx: &mut TenantTx) -> DbResult<Verification> {
-    let row = sqlx::query!(r#"select checked as "checked!", bad_seq from verify_audit()"#)
-        .fetch_one(tx.conn())
-        .await?;
-    Ok(Verification { ok: row.bad_seq.is_none(), checked: row.checked, first_bad_seq: row.bad_seq })
 }

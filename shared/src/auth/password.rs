@@ -26,12 +26,13 @@ use crate::private::Secret;
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
-/// The most that a stored hash may ask for: an imported row must not be able to exhaust the function.
-const MAX_MEMORY_KIB: u32 = 128 * 1024;
+/// The most that a stored hash may ask for: an imported row must not be able to exhaust the function, nor to take longer than
+/// failures are held back. In hashes of the current kind, each about 40 ms of a core; bcrypt at cost 12 takes about 440 ms.
+pub const MAX_WORK: u32 = 11;
+const MAX_MEMORY_KIB: u32 = 64 * 1024;
 const MAX_PASSES: u32 = 10;
 const MAX_LANES: u32 = 4;
-/// bcrypt 14 takes about 1.5 s on one core.
-const MAX_BCRYPT_COST: u32 = 14;
+const MAX_BCRYPT_COST: u32 = 12;
 /// Characters have at most four bytes in UTF-8: nothing longer was ever accepted as a password.
 const MAX_BYTES: usize = 4 * MAX_CHARS;
 
@@ -130,6 +131,27 @@ pub async fn verify_equalised(
     verdict
 }
 
+/// What verifying against a stored hash costs, in hashes of the current kind: 1 to [`MAX_WORK`].
+#[must_use]
+pub fn work(stored: &Secret) -> u32 {
+    let work = match Stored::parse(stored.expose()) {
+        Some(Stored::Argon2id(phc)) if is_current(&phc) => 1,
+        Some(Stored::Argon2id(phc)) => Params::try_from(&*phc).map_or(1, |params| argon2_work(&params)),
+        Some(Stored::Bcrypt(text)) => {
+            let cost = text.parse::<bcrypt::HashParts>().map_or(MAX_BCRYPT_COST, |parts| parts.get_cost());
+            MAX_WORK >> MAX_BCRYPT_COST.saturating_sub(cost).min(31)
+        }
+        // One is spent in vain.
+        None => 1,
+    };
+    work.clamp(1, MAX_WORK)
+}
+
+/// Memory beyond the processor's caches is about twice as slow as the current hashes' share of them.
+fn argon2_work(params: &Params) -> u32 {
+    params.m_cost().saturating_mul(params.t_cost()).saturating_mul(2).div_ceil(MEMORY_KIB * PASSES)
+}
+
 /// A stored hash of a form and cost that is verified.
 enum Stored<'a> {
     Argon2id(Box<PasswordHash>),
@@ -147,7 +169,8 @@ impl<'a> Stored<'a> {
         let is_sound = phc.algorithm == argon2::ARGON2ID_IDENT && phc.salt.is_some() && phc.hash.is_some();
         let is_bounded = params.m_cost() <= MAX_MEMORY_KIB
             && params.t_cost() <= MAX_PASSES
-            && params.p_cost() <= MAX_LANES;
+            && params.p_cost() <= MAX_LANES
+            && argon2_work(&params) <= MAX_WORK;
         (is_sound && is_bounded).then(|| Self::Argon2id(Box::new(phc)))
     }
 }

@@ -1,6 +1,6 @@
 //! Permissions as types: what a route needs is in its handler's signature.
 
-use super::{Access, RecordScope, Role, Scope, Surface};
+use super::{Access, RecordScope, Role, Scope, Surface, role::any_allows};
 
 /// How a caller must have proved who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,9 @@ pub trait Permission: Send + Sync + 'static {
     const PROOF: Proof = Proof::Any;
     /// The least record scope of a user. What sums up or shows the whole business cannot be narrowed to some of its records.
     const RECORDS: RecordScope = RecordScope::Own;
+    /// Whether what it shows is about people, so that addresses are hidden from those who see hints of them. One's own profile and the
+    /// business's own settings are not.
+    const SHOWS_PEOPLE: bool = !matches!(Self::SCOPE.surface, Surface::Admin);
     /// Whether it may change things although the tenant is suspended (deleting the account, say).
     const WHEN_SUSPENDED: bool = false;
 }
@@ -54,7 +57,24 @@ macro_rules! permissions {
             $(const PROOF: Proof = Proof::$proof;)?
             $(const RECORDS: RecordScope = RecordScope::$records;)?
         }
-    )*};
+    )*
+
+        /// What each permission asks for.
+        const ASKED: &[(Role, Scope, Proof)] = &[$(
+            (<$name as Permission>::ROLE, <$name as Permission>::SCOPE, <$name as Permission>::PROOF)
+        ),*];
+    };
+}
+
+/// A scope that a key would need as well if it did all that a user of this role does; none when it may do all of it.
+/// What only a person can do counts for nothing here.
+#[must_use]
+pub fn missing_scope(scopes: &[Scope], role: Role) -> Option<Scope> {
+    ASKED
+        .iter()
+        .filter(|(least, _, proof)| role.allows(*least) && !proof.needs_session())
+        .map(|(_, scope, _)| *scope)
+        .find(|scope| !any_allows(scopes, *scope))
 }
 
 permissions! {
@@ -88,12 +108,17 @@ permissions! {
     TestConnections = Admin, Messages, Write;
     /// Looking at what the sandbox would have sent, to whomever.
     ReadSandbox = Admin, Messages, Read => All;
+    /// Reading what one was told inside the product.
+    ReadNotifications = Viewer, Messages, Read, Session;
     /// Reading automations and runs.
     ReadAutomations = Viewer, Automations, Read;
     /// Starting automations by hand.
     WriteAutomations = Staff, Automations, Write;
-    /// Making, publishing, pausing automations.
-    ManageAutomations = Manager, Automations, Write;
+    /// Making, publishing, pausing automations, and what else acts on everybody by itself. A step sees the lead that it is
+    /// about whole, whoever published it, and may post it elsewhere.
+    ManageAutomations = Manager, Automations, Write => All;
+    /// Cancelling and repeating the run of a lead.
+    ManageRuns = Manager, Automations, Write;
     /// Reading invoices and the catalogue.
     ReadFinance = Viewer, Finance, Read;
     /// Reading payments, sales and shifts.
@@ -138,4 +163,33 @@ permissions! {
     WriteAdmin = Admin, Admin, Write;
     /// Changing how a colleague signs in.
     SecureUsers = Admin, Admin, Write, FreshSession;
+    /// Adding, changing and removing colleagues: whoever holds another's session must not make a person of it.
+    ManageUsers = Admin, Admin, Write, Fresh;
+    /// Making keys. A key makes none: it would outlive its own end.
+    MakeKeys = Admin, Admin, Write, FreshSession;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scopes(words: &str) -> Vec<Scope> {
+        words.split_whitespace().map(|word| word.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_key_comes_up_to_a_role_when_it_opens_all_that_the_role_opens() {
+        let reads =
+            scopes("leads:read messages:read automations:read finance:read analytics:write admin:read");
+        assert_eq!(missing_scope(&reads, Role::Viewer), None);
+        assert!(missing_scope(&reads, Role::Staff).is_some());
+        let all: Vec<Scope> =
+            Surface::ALL.iter().map(|surface| Scope { surface: *surface, access: Access::Write }).collect();
+        assert_eq!(missing_scope(&all, Role::Admin), None);
+        for without in &all {
+            let rest: Vec<Scope> = all.iter().copied().filter(|scope| scope != without).collect();
+            assert_eq!(missing_scope(&rest, Role::Admin).map(|scope| scope.surface), Some(without.surface));
+        }
+        assert!(missing_scope(&scopes("admin:write"), Role::Viewer).is_some());
+    }
 }

@@ -14,6 +14,7 @@ use crate::{
         keyset::{push_any, push_page, push_range, total},
     },
     http::{Check, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, SortField, SortKind},
+    mask::Masked,
     messages::Status,
     private::Private,
     queue::{Hint, HintKind},
@@ -90,6 +91,25 @@ pub struct RunStep {
     pub output: Private<Option<Value>>,
     /// Why it did not work.
     pub error: Option<RunError>,
+}
+
+impl Masked for Run {
+    fn masked(self) -> Self {
+        let steps = self.steps.map(|steps| steps.into_iter().map(RunStep::masked).collect());
+        Self { error: self.error.masked(), steps, ..self }
+    }
+}
+
+impl Masked for RunStep {
+    fn masked(self) -> Self {
+        Self { output: self.output.masked(), error: self.error.masked(), ..self }
+    }
+}
+
+impl Masked for RunError {
+    fn masked(self) -> Self {
+        Self { message: self.message.masked(), ..self }
+    }
 }
 
 #[derive(FromRow)]

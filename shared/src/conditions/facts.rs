@@ -3,6 +3,8 @@
 //! A branch of an automation also sees the event that started it and the variables of its run; a segment has neither, so
 //! naming them there is refused rather than being silently never true.
 
+use serde_json::Value;
+
 use super::{Comparison, Condition};
 
 /// The most comparisons of one tree.
@@ -108,6 +110,23 @@ pub fn lead_fields(condition: &Condition) -> Vec<(String, String)> {
         (format!("{pointer}/field"), field)
     });
     named.collect()
+}
+
+/// Which of people's past a tree means, as (pointer below the condition, key of `where`, its words).
+#[must_use]
+pub fn narrowings(condition: &Condition) -> Vec<(String, &str, Vec<&str>)> {
+    let narrowed = condition.comparisons().into_iter().flat_map(|(pointer, comparison)| {
+        let keys = comparison.narrowed.iter().flatten();
+        keys.map(move |(key, value)| (format!("{pointer}/where/{key}"), key.as_str(), words(value)))
+    });
+    narrowed.collect()
+}
+
+fn words(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Array(words) => words.iter().filter_map(Value::as_str).collect(),
+        word => word.as_str().into_iter().collect(),
+    }
 }
 
 fn problem(comparison: &Comparison) -> Option<(&'static str, &'static str)> {

@@ -15,6 +15,7 @@ use super::{
     history,
     values::{instant, number},
 };
+use crate::mask::SearchFields;
 
 pub(super) type Query<'q> = QueryBuilder<'q, Postgres>;
 
@@ -27,18 +28,34 @@ pub(crate) struct Scope<'a> {
     pub(crate) now: DateTime<Utc>,
     /// The leads that the statement is about, when it is only about a few: what they did is then looked up by them.
     pub(crate) leads: Option<&'a [Uuid]>,
+    /// What comparisons see. To whoever sees hints of addresses a text that holds one is absent: comparing it letter by letter would
+    /// tell the address.
+    pub(crate) fields: SearchFields,
 }
 
 impl<'a> Scope<'a> {
     /// Of all leads.
     pub(crate) const fn all(tenant: Uuid, now: DateTime<Utc>) -> Self {
-        Self { tenant, now, leads: None }
+        Self { tenant, now, leads: None, fields: SearchFields::All }
     }
 
     /// Of a few.
     pub(crate) const fn of(tenant: Uuid, now: DateTime<Utc>, leads: &'a [Uuid]) -> Self {
-        Self { tenant, now, leads: Some(leads) }
+        Self { tenant, now, leads: Some(leads), fields: SearchFields::All }
     }
+
+    /// As far as somebody may compare the fields.
+    pub(crate) const fn through(self, fields: SearchFields) -> Self {
+        Self { fields, ..self }
+    }
+}
+
+/// Where a comparison looks.
+#[derive(Clone, Copy)]
+struct Place<'p> {
+    source: Source,
+    path: &'p [String],
+    fields: SearchFields,
 }
 
 /// Appends the condition on the lead that the statement calls `l`.
@@ -54,8 +71,18 @@ pub(crate) fn push_condition(query: &mut Query<'_>, condition: &Condition, scope
             history::push(query, comparison, scope);
         }
         Condition::Compare(comparison) => match locate(&comparison.field) {
-            Some((source, path)) => push_comparison(query, comparison, (source, &path), scope.now),
-            None => push_generic(query, comparison, (Source::Other("null::text"), &[]), scope.now),
+            Some((source, path)) => {
+                push_comparison(
+                    query,
+                    comparison,
+                    Place { source, path: &path, fields: scope.fields },
+                    scope.now,
+                );
+            }
+            None => {
+                let nowhere = Place { source: Source::Other("null::text"), path: &[], fields: scope.fields };
+                push_generic(query, comparison, nowhere, scope.now);
+            }
         },
     }
 }
@@ -74,13 +101,8 @@ fn push_parts(query: &mut Query<'_>, parts: &[Condition], (between, none): (&str
     query.push(")");
 }
 
-fn push_comparison(
-    query: &mut Query<'_>,
-    asked: &Comparison,
-    place: (Source, &[String]),
-    now: DateTime<Utc>,
-) {
-    let pushed = match place.0 {
+fn push_comparison(query: &mut Query<'_>, asked: &Comparison, place: Place<'_>, now: DateTime<Utc>) {
+    let pushed = match place.source {
         Source::Text(column) => push_text(query, asked, column),
         Source::Id(column) => push_id(query, asked, column),
         Source::Time(column) => push_time(query, asked, column),
@@ -152,7 +174,7 @@ fn alternatives(asked: &Comparison) -> Option<&[Value]> {
 }
 
 /// The comparison by the functions that know all kinds of values.
-fn push_generic(query: &mut Query<'_>, asked: &Comparison, place: (Source, &[String]), now: DateTime<Utc>) {
+fn push_generic(query: &mut Query<'_>, asked: &Comparison, place: Place<'_>, now: DateTime<Utc>) {
     let value = &asked.value;
     match asked.op {
         Operator::Eq => push_same(query, place, value),
@@ -177,7 +199,7 @@ fn push_generic(query: &mut Query<'_>, asked: &Comparison, place: (Source, &[Str
             } else {
                 "condition_is_set("
             });
-            push_field(query, place);
+            push_field(query, Place { fields: SearchFields::All, ..place });
             query.push(")");
         }
         Operator::Gt | Operator::After => push_order(query, place, value, "> 0"),
@@ -204,24 +226,29 @@ fn push_generic(query: &mut Query<'_>, asked: &Comparison, place: (Source, &[Str
     }
 }
 
-fn push_same(query: &mut Query<'_>, place: (Source, &[String]), value: &Value) {
+fn push_same(query: &mut Query<'_>, place: Place<'_>, value: &Value) {
     push_call(query, "condition_same", place, value);
 }
 
-fn push_call(query: &mut Query<'_>, function: &str, place: (Source, &[String]), value: &Value) {
+fn push_call(query: &mut Query<'_>, function: &str, place: Place<'_>, value: &Value) {
     query.push(function).push("(");
     push_field(query, place);
     query.push(", ").push_bind(value.clone()).push(")");
 }
 
-fn push_order(query: &mut Query<'_>, place: (Source, &[String]), value: &Value, holds: &str) {
+fn push_order(query: &mut Query<'_>, place: Place<'_>, value: &Value, holds: &str) {
     query.push("coalesce(");
     push_call(query, "condition_order", place, value);
     query.push(format!(" {holds}, false)"));
 }
 
 /// The field as JSON, null included.
-fn push_field(query: &mut Query<'_>, (source, path): (Source, &[String])) {
+fn push_field(query: &mut Query<'_>, Place { source, path, fields }: Place<'_>) {
+    let is_text = matches!(source, Source::Text(_) | Source::Other(_) | Source::Json(_));
+    let is_hidden = is_text && fields == SearchFields::Names;
+    if is_hidden {
+        query.push("without_address(");
+    }
     match source {
         Source::Text(column) | Source::Id(column) | Source::Time(column) | Source::Other(column) => {
             query.push(format!("coalesce(to_jsonb({column}), 'null')"));
@@ -232,5 +259,8 @@ fn push_field(query: &mut Query<'_>, (source, path): (Source, &[String])) {
         Source::Json(column) => {
             query.push(format!("coalesce({column} #> ")).push_bind(path.to_vec()).push(", 'null')");
         }
+    }
+    if is_hidden {
+        query.push(")");
     }
 }

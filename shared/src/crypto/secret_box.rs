@@ -7,6 +7,8 @@
 //! seals, all open, and [`SecretBoxKeys::is_stale`] finds what is to be sealed again. Nonces are random,
 //! which is safe for 2³² blobs per key (NIST SP 800-38D, 8.3) – far more than there will ever be secrets.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use ring::{aead, hkdf};
 use uuid::Uuid;
 
@@ -67,6 +69,7 @@ pub enum OpenError {
 pub struct SecretBoxKeys {
     first: Key,
     older: Vec<Key>,
+    missed: AtomicBool,
 }
 
 struct Key {
@@ -97,7 +100,8 @@ impl SecretBoxKeys {
             keys.push(Key { kid: entry.kid.to_owned(), material, aead: aead::LessSafeKey::new(aead) });
         }
         let mut keys = keys.into_iter();
-        Ok(Self { first: keys.next().ok_or(KeyringError::Empty)?, older: keys.collect() })
+        let first = keys.next().ok_or(KeyringError::Empty)?;
+        Ok(Self { first, older: keys.collect(), missed: AtomicBool::new(false) })
     }
 
     /// Seals `plain` for one tenant and purpose.
@@ -123,7 +127,10 @@ impl SecretBoxKeys {
     pub fn open(&self, tenant: Uuid, purpose: Purpose, blob: &[u8]) -> Result<Vec<u8>, OpenError> {
         let (kid, rest) = split_kid(blob).ok_or(OpenError::Format)?;
         let (nonce, sealed) = rest.split_first_chunk::<{ aead::NONCE_LEN }>().ok_or(OpenError::Format)?;
-        let key = self.keys().find(|key| key.kid.as_bytes() == kid).ok_or(OpenError::UnknownKey)?;
+        let Some(key) = self.keys().find(|key| key.kid.as_bytes() == kid) else {
+            self.missed.store(true, Ordering::Relaxed);
+            return Err(OpenError::UnknownKey);
+        };
         let aad = aead::Aad::from(associated_data(&key.kid, tenant, purpose));
         let mut buffer = sealed.to_vec();
         let plain = key
@@ -131,6 +138,12 @@ impl SecretBoxKeys {
             .open_in_place(aead::Nonce::assume_unique_for_key(*nonce), aad, &mut buffer)
             .map_err(|_| OpenError::Forged)?;
         Ok(plain.to_vec())
+    }
+
+    /// Whether something was to be opened that is sealed with a key of another list, newer ones perhaps.
+    #[must_use]
+    pub fn has_missed(&self) -> bool {
+        self.missed.load(Ordering::Relaxed)
     }
 
     /// Whether `blob` should be sealed again: it is not sealed with the first key.

@@ -149,7 +149,7 @@ pub const LAWS: &[Law] = &[
         name: "grants on tables",
         advice: "a role holds a right it must not have. The runtime may SELECT, INSERT, UPDATE and DELETE (only SELECT and INSERT on \
                  audit_log and ledger_entries, only SELECT on audit_heads, nothing on login_index and _sqlx_migrations); \
-                 wellspring_readonly may SELECT; the definer roles read single columns, wellspring_sweeper ids, states and times alone; \
+                 wellspring_readonly may SELECT; the definer roles read single columns, wellspring_sweeper ids, kinds, states and times alone; \
                  PUBLIC nothing. TRUNCATE, REFERENCES and TRIGGER are not bound by row-level security",
         sql: "select c.relname || ': ' || case g.grantee when 0 then 'public' else pg_get_userbyid(g.grantee) end || ' ' || g.privilege_type
               from pg_class c cross join lateral aclexplode(c.relacl) g
@@ -171,9 +171,9 @@ pub const LAWS: &[Law] = &[
                 and (case when g.grantee = 0 then 'public' else pg_get_userbyid(g.grantee)::text end
                          not in ('wellspring_lookup', 'wellspring_sweeper')
                   or (g.privilege_type <> 'SELECT' and (c.relname, a.attname) <> ('api_keys', 'last_used_at'))
-                  -- The sweeper sees every tenant's queues, so it sees ids, states and times and nothing else.
+                  -- The sweeper sees every tenant's queues, so it sees ids, kinds, states and times and nothing else.
                   or (pg_get_userbyid(g.grantee) = 'wellspring_sweeper' and a.attname not in (
-                      'tenant_id', 'id', 'automation_id', 'status', 'state', 'wake_at', 'tick_at', 'next_attempt_at', 'lease_until',
+                      'tenant_id', 'id', 'automation_id', 'kind', 'status', 'state', 'wake_at', 'tick_at', 'next_attempt_at', 'lease_until',
                       'settle_after', 'snoozed_until', 'due_at', 'recorded_at', 'updated_at', 'told_through', 'pass_due_at')))",
     },
     Law {
@@ -203,15 +203,15 @@ pub const LAWS: &[Law] = &[
                  function sees every tenant. Give it with `give_function`, set `search_path = pg_catalog, public, pg_temp`, and list it \
                  in shared/src/db/catalogue.rs with its owner",
         sql: "with allowed (name, owner) as (values
-                  ('index_login', 'wellspring_lookup'), ('chain_audit', 'wellspring_lookup'), ('open_session', 'wellspring_lookup'),
+                  ('index_login', 'wellspring_lookup'), ('chain_audit', 'wellspring_lookup'), ('begin_audit', 'wellspring_lookup'), ('open_session', 'wellspring_lookup'),
                   ('open_api_key', 'wellspring_lookup'), ('open_webhook_source', 'wellspring_lookup'), ('open_tenant', 'wellspring_lookup'),
-                  ('open_refresh', 'wellspring_lookup'), ('open_one_time_token', 'wellspring_lookup'), ('find_logins', 'wellspring_lookup'),
-                  ('find_resets', 'wellspring_lookup'),
+                  ('open_refresh', 'wellspring_lookup'), ('open_ended_tenant', 'wellspring_lookup'), ('open_one_time_token', 'wellspring_lookup'), ('find_logins', 'wellspring_lookup'), ('find_candidates', 'wellspring_lookup'), ('session_of_refresh', 'wellspring_lookup'), ('find_resets', 'wellspring_lookup'),
                   ('search_leads', 'wellspring_lookup'), ('search_leads_page', 'wellspring_lookup'), ('search_conversations', 'wellspring_lookup'),
                   ('tenant_named', 'wellspring_lookup'), ('tenant_of_key', 'wellspring_lookup'), ('tenant_of_visitor', 'wellspring_lookup'), ('source_of_token', 'wellspring_lookup'), ('knows_network', 'wellspring_lookup'),
                   ('sweep_due', 'wellspring_sweeper'), ('sweep_schedules', 'wellspring_sweeper'),
                   ('sweep_tenants', 'wellspring_sweeper'), ('sweep_segments', 'wellspring_sweeper'), ('sweep_scores', 'wellspring_sweeper'),
-                  ('sweep_snoozed', 'wellspring_sweeper'),
+                  ('sweep_snoozed', 'wellspring_sweeper'), ('sweep_ended', 'wellspring_sweeper'), ('sweep_suspended', 'wellspring_sweeper'),
+                  ('erase_rows', pg_get_userbyid((select relowner from pg_class where oid = to_regclass('public.tenants')))),
                   ('erase_tenant', pg_get_userbyid((select relowner from pg_class where oid = to_regclass('public.tenants')))),
                   ('ensure_cta_month', pg_get_userbyid((select relowner from pg_class where oid = to_regclass('public.cta_events')))))
               select p.oid::regprocedure::text from pg_proc p left join allowed a on a.name = p.proname

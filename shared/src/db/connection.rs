@@ -2,14 +2,17 @@
 
 use std::{
     str::FromStr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection, postgres::PgConnectOptions};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{DbError, DbResult};
+use super::{DbError, DbResult, Patience};
 
 /// A connection that has been idle for longer is asked whether it still lives before it is used.
 const PING_AFTER: Duration = Duration::from_secs(60);
@@ -20,10 +23,12 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Db {
     inner: Arc<Inner>,
+    patience: Patience,
 }
 
 struct Inner {
-    options: PgConnectOptions,
+    options: Mutex<PgConnectOptions>,
+    refused: AtomicBool,
     slots: Arc<Semaphore>,
     idle: Mutex<Vec<Idle>>,
     abandoned: Mutex<Vec<Abandoned>>,
@@ -45,18 +50,23 @@ impl Db {
     /// # Errors
     /// When the URL is not a PostgreSQL URL.
     pub fn new(url: &str, connections: usize) -> DbResult<Self> {
-        let options = PgConnectOptions::from_str(url)
-            .map_err(|_| DbError::Defect("DATABASE_URL is not a PostgreSQL URL".to_owned()))?
-            .application_name("wellspring")
-            .disable_statement_logging();
+        let options = options(url)?;
         Ok(Self {
             inner: Arc::new(Inner {
-                options,
+                options: Mutex::new(options),
+                refused: AtomicBool::new(false),
                 slots: Arc::new(Semaphore::new(connections)),
                 idle: Mutex::default(),
                 abandoned: Mutex::default(),
             }),
+            patience: Patience::Request,
         })
+    }
+
+    /// The same with other limits of time.
+    #[must_use]
+    pub fn patient(self, patience: Patience) -> Self {
+        Self { patience, ..self }
     }
 
     /// Opens the first connection, so that the first request finds it warm.
@@ -79,6 +89,11 @@ impl Db {
                 lock(&self.inner.idle).push(Idle { conn, since: Instant::now() });
             }
         }
+    }
+
+    /// How transactions begin.
+    pub(super) const fn beginning(&self) -> &'static str {
+        self.patience.begin()
     }
 
     /// A connection outside any transaction.
@@ -108,23 +123,46 @@ impl Db {
     }
 
     fn wrap(&self, conn: PgConnection, permit: OwnedSemaphorePermit) -> Lease {
-        Lease { held: Some(Held { conn, permit }), in_transaction: false, inner: Arc::clone(&self.inner) }
+        let inner = Arc::clone(&self.inner);
+        Lease { held: Some(Held { conn, permit }), in_transaction: false, patience: self.patience, inner }
     }
 
     fn pop_abandoned(&self) -> Option<Abandoned> {
         pop(&self.inner.abandoned)
     }
 
+    /// Connects from now on as another URL says; what is open stays.
+    pub(crate) fn take_over(&self, url: &str) {
+        if let Ok(options) = options(url) {
+            *lock(&self.inner.options) = options;
+        }
+    }
+
+    /// Whether the server has refused the login when it was last tried.
+    pub(crate) fn was_refused(&self) -> bool {
+        self.inner.refused.load(Ordering::Relaxed)
+    }
+
     async fn connect(&self) -> DbResult<PgConnection> {
+        let options = lock(&self.inner.options).clone();
         let opening = async {
-            let mut conn = self.inner.options.connect().await?;
+            let mut conn = options.connect().await.map_err(DbError::from)?;
             refuse_unsafe_role(&mut conn).await?;
             Ok(conn)
         };
-        tokio::time::timeout(CONNECT_LIMIT, opening)
+        let opened = tokio::time::timeout(CONNECT_LIMIT, opening)
             .await
-            .unwrap_or_else(|_| Err(DbError::Unavailable("connecting took too long".to_owned())))
+            .unwrap_or_else(|_| Err(DbError::Unavailable("connecting took too long".to_owned())));
+        let refused = opened.as_ref().is_err_and(DbError::is_refused_login);
+        self.inner.refused.store(refused, Ordering::Relaxed);
+        opened
     }
+}
+
+fn options(url: &str) -> DbResult<PgConnectOptions> {
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|_| DbError::Defect("DATABASE_URL is not a PostgreSQL URL".to_owned()))?;
+    Ok(options.application_name("wellspring").disable_statement_logging())
 }
 
 /// The second lock is worth nothing under a role that row-level security does not bind.
@@ -166,6 +204,7 @@ fn pop<T>(mutex: &Mutex<Vec<T>>) -> Option<T> {
 pub(super) struct Lease {
     held: Option<Held>,
     in_transaction: bool,
+    patience: Patience,
     inner: Arc<Inner>,
 }
 
@@ -179,6 +218,11 @@ impl Lease {
     #[expect(clippy::expect_used, reason = "held is taken only by the methods that consume the lease")]
     pub(super) fn conn(&mut self) -> &mut PgConnection {
         &mut self.held.as_mut().expect("a lease holds a connection until it is consumed").conn
+    }
+
+    /// How this connection's transactions begin.
+    pub(super) const fn begin(&self) -> &'static str {
+        self.patience.begin()
     }
 
     /// Says whether a transaction is open, which decides what dropping the lease means.

@@ -5,6 +5,9 @@ use sqlx::postgres::PgDatabaseError;
 /// The result of a store function.
 pub type DbResult<T> = Result<T, DbError>;
 
+/// How the text of a refused login ends.
+const REFUSED: &str = ": the login was refused";
+
 /// A failed statement or connection.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
@@ -33,6 +36,12 @@ impl DbError {
     #[must_use]
     pub const fn is_connection_loss(&self) -> bool {
         matches!(self, Self::Unavailable(_))
+    }
+
+    /// Whether the server knows the login no more, or another password of it.
+    #[must_use]
+    pub(super) fn is_refused_login(&self) -> bool {
+        matches!(self, Self::Unavailable(why) if why.ends_with(REFUSED))
     }
 
     /// The violated constraint, when there is one.
@@ -74,13 +83,15 @@ fn from_server(error: &PgDatabaseError) -> DbError {
     match (code.get(..2), error.constraint()) {
         (Some("23"), Some(name)) => DbError::Constraint(name.to_owned()),
         (Some("08" | "53" | "57"), _) if code != "57014" => DbError::Unavailable(format!("SQLSTATE {code}")),
+        // Ended by the server: the transaction had been silent for too long.
+        _ if code == "25P03" => DbError::Unavailable("SQLSTATE 25P03".to_owned()),
         _ if code == "25006" => DbError::Unavailable("SQLSTATE 25006: the server is read-only".to_owned()),
         _ if matches!(code, "40001" | "40P01" | "55P03" | "57014") => {
             DbError::Contention(format!("SQLSTATE {code}"))
         }
         // Out of range: a number (22003), an instant or a day (22008).
         _ if matches!(code, "22003" | "22008") => DbError::OutOfRange(format!("SQLSTATE {code}")),
-        (Some("28" | "3D"), _) => DbError::Unavailable(format!("SQLSTATE {code}: the login was refused")),
+        (Some("28" | "3D"), _) => DbError::Unavailable(format!("SQLSTATE {code}{REFUSED}")),
         _ => DbError::Defect(format!("SQLSTATE {code} on {}", error.table().unwrap_or("no table"))),
     }
 }

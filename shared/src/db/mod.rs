@@ -17,6 +17,7 @@ mod error;
 pub(crate) mod keyset;
 mod migrations;
 mod open;
+mod patience;
 mod system;
 mod tenant;
 mod toll;
@@ -30,6 +31,7 @@ pub use open::{
     KeyGrant, Opened, RefreshGrant, RefreshMatch, SessionGrant, SourceGrant, TenantSettings, TokenGrant,
     TokenUse,
 };
+pub use patience::Patience;
 pub use system::{SystemReason, SystemTx};
 pub use tenant::TenantTx;
-pub(crate) use toll::{knows_network, take_one_within, take_unless_known, take_within};
+pub(crate) use toll::{give_guess_back, knows_network, take_guess, take_one_within, take_within};

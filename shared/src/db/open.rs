@@ -164,8 +164,8 @@ impl Db {
         session: Uuid,
         toll: Option<&Toll>,
     ) -> DbResult<Opened<SessionGrant>> {
-        let batch = format!("begin; select * from open_session('{tenant}', '{session}')");
-        self.open_at_a_toll(&batch, toll, |lease, row| {
+        let query = format!("select * from open_session('{tenant}', '{session}')");
+        self.open_at_a_toll(&query, toll, |lease, row| {
             let grant = SessionGrant {
                 user_id: row.try_get("user_id")?,
                 role: row.try_get("role")?,
@@ -182,8 +182,8 @@ impl Db {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn open_api_key(&self, hash: &[u8; 32], toll: Option<&Toll>) -> DbResult<Opened<KeyGrant>> {
-        let batch = format!("begin; select * from open_api_key('\\x{}')", hex::encode(hash));
-        self.open_at_a_toll(&batch, toll, |lease, row| {
+        let query = format!("select * from open_api_key('\\x{}')", hex::encode(hash));
+        self.open_at_a_toll(&query, toll, |lease, row| {
             let grant = KeyGrant {
                 key_id: row.try_get("key_id")?,
                 kind: row.try_get("kind")?,
@@ -204,11 +204,9 @@ impl Db {
         token_hash: &[u8; 32],
         toll: Option<&Toll>,
     ) -> DbResult<Opened<SourceGrant>> {
-        let batch = format!(
-            "begin; select * from open_webhook_source('{provider}', '\\x{}')",
-            hex::encode(token_hash)
-        );
-        self.open_at_a_toll(&batch, toll, |lease, row| {
+        let query =
+            format!("select * from open_webhook_source('{provider}', '\\x{}')", hex::encode(token_hash));
+        self.open_at_a_toll(&query, toll, |lease, row| {
             let grant = SourceGrant {
                 source_id: row.try_get("source_id")?,
                 secret_sealed: row.try_get("secret_sealed")?,
@@ -225,17 +223,19 @@ impl Db {
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn open_refresh(&self, hash: &[u8; 32]) -> DbResult<Option<(TenantTx, RefreshGrant)>> {
-        let batch = format!("begin; select * from open_refresh('\\x{}')", hex::encode(hash));
-        let Some((lease, row)) = self.open(&batch).await? else { return Ok(None) };
-        let matched = match row.try_get("matched")? {
-            "current" => RefreshMatch::Current,
-            "previous" => RefreshMatch::Previous,
-            _ => RefreshMatch::Spent,
-        };
-        let grant =
-            RefreshGrant { session_id: row.try_get("session_id")?, matched, live: row.try_get("live")? };
-        Ok(Some((TenantTx::new(lease, tenant(&row)?, settings(&row)?), grant)))
+    pub async fn open_refresh(&self, hash: &[u8; 32], toll: Option<&Toll>) -> DbResult<Opened<RefreshGrant>> {
+        let query = format!("select * from open_refresh('\\x{}')", hex::encode(hash));
+        self.open_at_a_toll(&query, toll, |lease, row| {
+            let matched = match row.try_get("matched")? {
+                "current" => RefreshMatch::Current,
+                "previous" => RefreshMatch::Previous,
+                _ => RefreshMatch::Spent,
+            };
+            let grant =
+                RefreshGrant { session_id: row.try_get("session_id")?, matched, live: row.try_get("live")? };
+            Ok((TenantTx::new(lease, tenant(&row)?, settings(&row)?), grant))
+        })
+        .await
     }
 
     /// Opens a transaction for the tenant of a one-time token, by its SHA-256. One that was used or has expired
@@ -248,12 +248,9 @@ impl Db {
         kind: TokenUse,
         hash: &[u8; 32],
     ) -> DbResult<Option<(TenantTx, TokenGrant)>> {
-        let batch = format!(
-            "begin; select * from open_one_time_token('{}', '\\x{}')",
-            kind.word(),
-            hex::encode(hash)
-        );
-        let Some((lease, row)) = self.open(&batch).await? else { return Ok(None) };
+        let query =
+            format!("select * from open_one_time_token('{}', '\\x{}')", kind.word(), hex::encode(hash));
+        let Some((lease, row)) = self.open(&query).await? else { return Ok(None) };
         let used_at: Option<DateTime<Utc>> = row.try_get("used_at")?;
         let grant = TokenGrant {
             token_id: row.try_get("token_id")?,
@@ -272,8 +269,18 @@ impl Db {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn open_tenant(&self, tenant: TenantId) -> DbResult<Option<TenantTx>> {
-        let batch = format!("begin; select * from open_tenant('{tenant}')");
-        let Some((lease, row)) = self.open(&batch).await? else { return Ok(None) };
+        let query = format!("select * from open_tenant('{tenant}')");
+        let Some((lease, row)) = self.open(&query).await? else { return Ok(None) };
+        Ok(Some(TenantTx::new(lease, tenant, settings(&row)?)))
+    }
+
+    /// Opens a transaction for a tenant that is being deleted, for the worker that removes it: every other door is closed.
+    ///
+    /// # Errors
+    /// When the database cannot be reached.
+    pub async fn open_ended_tenant(&self, tenant: TenantId) -> DbResult<Option<TenantTx>> {
+        let query = format!("select * from open_ended_tenant('{tenant}')");
+        let Some((lease, row)) = self.open(&query).await? else { return Ok(None) };
         Ok(Some(TenantTx::new(lease, tenant, settings(&row)?)))
     }
 
@@ -282,26 +289,27 @@ impl Db {
     /// # Errors
     /// When the database cannot be reached.
     pub async fn found_tenant(&self, tenant: TenantId, settings: TenantSettings) -> DbResult<TenantTx> {
-        let batch = format!("begin; select set_config('app.tenant_id', '{tenant}', true)");
-        match self.open(&batch).await? {
+        let query = format!("select set_config('app.tenant_id', '{tenant}', true)");
+        match self.open(&query).await? {
             Some((lease, _)) => Ok(TenantTx::new(lease, tenant, settings)),
             None => Err(DbError::Defect("set_config answered no row".to_owned())),
         }
     }
 
-    /// Runs a batch that begins a transaction, with the toll's statement and its commit in front.
+    /// Begins a transaction with a query, and with the toll's statement and its commit in front.
     async fn open_at_a_toll<G>(
         &self,
-        batch: &str,
+        query: &str,
         toll: Option<&Toll>,
         grant: impl FnOnce(Lease, PgRow) -> DbResult<(TenantTx, G)>,
     ) -> DbResult<Opened<G>> {
         let Some(toll) = toll else {
-            let opened = self.open(batch).await?;
+            let opened = self.open(query).await?;
             let granted = opened.map(|(lease, row)| grant(lease, row)).transpose()?;
             return Ok(Opened { granted, reading: None });
         };
-        let (lease, mut rows) = self.begin(&format!("begin; {}; commit; {batch}", toll.sql())).await?;
+        let (lease, mut rows) =
+            self.begin(&format!("begin; {}; commit; {}; {query}", toll.sql(), self.beginning())).await?;
         let reading = rows.first().and_then(|row| toll::reading(toll.class(), row));
         // The toll's row comes first, if the credential is known at all.
         let own = rows.split_off(usize::from(reading.is_some())).pop();
@@ -309,9 +317,9 @@ impl Db {
         Ok(Opened { granted, reading })
     }
 
-    /// Runs a batch that begins a transaction and answers one row or none.
-    async fn open(&self, batch: &str) -> DbResult<Option<(Lease, PgRow)>> {
-        let (lease, mut rows) = self.begin(batch).await?;
+    /// Begins a transaction with a query that answers one row or none.
+    async fn open(&self, query: &str) -> DbResult<Option<(Lease, PgRow)>> {
+        let (lease, mut rows) = self.begin(&format!("{}; {query}", self.beginning())).await?;
         Ok(rows.pop().map(|row| (lease, row)))
     }
 

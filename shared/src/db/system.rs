@@ -57,10 +57,10 @@ impl Db {
         let mut lease = self.lease().await?;
         // Marked first: whoever drops this future half-way leaves a connection that must be rolled back.
         lease.mark_in_transaction(true);
-        if let Err(error) = lease.conn().execute("begin").await {
+        if let Err(error) = lease.conn().execute(self.beginning()).await {
             lease = self.replace(lease, error.into()).await?;
             lease.mark_in_transaction(true);
-            lease.conn().execute("begin").await?;
+            lease.conn().execute(self.beginning()).await?;
         }
         Ok(SystemTx { lease })
     }

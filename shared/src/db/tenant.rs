@@ -72,7 +72,8 @@ impl TenantTx {
     /// When the server is lost.
     pub async fn restart(&mut self) -> DbResult<()> {
         self.hints.clear();
-        let batch = format!("rollback; begin; select set_config('app.tenant_id', '{}', true)", self.tenant);
+        let begin = self.lease.begin();
+        let batch = format!("rollback; {begin}; select set_config('app.tenant_id', '{}', true)", self.tenant);
         self.lease.conn().fetch_all(sqlx::raw_sql(&batch)).await?;
         Ok(())
     }

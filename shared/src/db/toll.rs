@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
-use sqlx::{Executor, Row, postgres::PgRow};
+use sqlx::{Executor, PgConnection, Row, postgres::PgRow};
+use uuid::Uuid;
 
 use super::{Db, DbError, DbResult, SystemTx, TenantTx};
-use crate::limits::{Bucket, Class, Reading, Toll};
+use crate::{
+    accounts::{self, Counted, Guard, NETWORK_LIMIT, PAIR_LIMIT, RATION, Target},
+    ids::TenantId,
+    limits::{Bucket, Class, Reading, Toll},
+};
 
 /// The row of `take_tokens`; another statement's row is none.
 pub(super) fn reading(class: Class, row: &PgRow) -> Option<Reading> {
@@ -65,39 +70,91 @@ pub(crate) async fn take_within(tx: &mut TenantTx, toll: &Toll) -> DbResult<Opti
     Ok(rows.first().and_then(|row| reading(toll.class(), row)))
 }
 
-/// Takes a token unless the account of `email` knows one of the networks; answers how long to wait when there is none.
+/// Counts a guess, if its limits allow it.
 ///
 /// # Errors
 /// When the database refuses.
-pub(crate) async fn take_unless_known(
-    tx: &mut SystemTx,
-    bucket: &Bucket,
-    email: &str,
-    networks: &[Vec<u8>],
-) -> DbResult<Option<Duration>> {
-    // Not a checked macro: checking asks for the plan, and the schema's owner may not execute what only the runtime may.
-    // The condition is about no row, so it is asked once and before anything is taken.
-    let wait: Option<Option<f64>> =
-        sqlx::query_scalar("select wait from take_token($3, $4, $5) where not knows_network($1, $2)")
-            .bind(email)
-            .bind(networks)
-            .bind(&bucket.key)
-            .bind(bucket.quota)
-            .bind(i32::try_from(bucket.span.as_secs()).unwrap_or(i32::MAX))
-            .fetch_optional(tx.conn())
-            .await?;
-    Ok(wait.flatten().map(Duration::from_secs_f64))
+pub(crate) async fn take_guess(tx: &mut SystemTx, guard: &Guard) -> DbResult<Counted> {
+    // Not a checked macro, here and below: checking asks for the plan, and the schema's owner may not execute what only the
+    // runtime may.
+    let (pairs, rations, knowns) = columns(guard);
+    let row = sqlx::query(
+        "select * from take_guess($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+    )
+    .bind(&guard.network[..])
+    .bind(&guard.asked.account[..])
+    .bind(&guard.asked.pair[..])
+    .bind(guard.asked.ration())
+    .bind(guard.whole.as_ref().map(|whole| &whole.pair[..]))
+    .bind(guard.whole.as_ref().map(Target::ration))
+    .bind(guard.known)
+    .bind(pairs)
+    .bind(rations)
+    .bind(knowns)
+    .bind(PAIR_LIMIT)
+    .bind(NETWORK_LIMIT)
+    .bind(seconds(accounts::WINDOW))
+    .bind(RATION.0)
+    .bind(seconds(RATION.1))
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(Counted {
+        wait: row.try_get("wait")?,
+        failures: row.try_get::<Option<i32>, _>("failures")?.unwrap_or_default(),
+        spent: row.try_get("spent")?,
+        admitted: row.try_get("admitted")?,
+    })
 }
 
-/// Whether the account of `email` knows one of the networks.
+/// Forgets what failed before a guess that was right; or gives only the accounts that it matched their try back.
 ///
 /// # Errors
 /// When the database refuses.
-pub(crate) async fn knows_network(tx: &mut SystemTx, email: &str, networks: &[Vec<u8>]) -> DbResult<bool> {
-    let known = sqlx::query_scalar("select knows_network($1, $2)")
-        .bind(email)
+pub(crate) async fn give_guess_back(conn: &mut PgConnection, guard: &Guard, forgive: bool) -> DbResult<()> {
+    let (pairs, rations, knowns) = columns(guard);
+    sqlx::query("select give_guess_back($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
+        .bind(&guard.network[..])
+        .bind(&guard.asked.account[..])
+        .bind(&guard.asked.pair[..])
+        .bind(guard.asked.ration())
+        .bind(guard.whole.as_ref().map(|whole| &whole.pair[..]))
+        .bind(guard.whole.as_ref().map(Target::ration))
+        .bind(guard.known)
+        .bind(pairs)
+        .bind(rations)
+        .bind(knowns)
+        .bind(forgive)
+        .bind(RATION.1.as_secs_f64() / f64::from(RATION.0))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Whether a user knows one of the networks.
+///
+/// # Errors
+/// When the database refuses.
+pub(crate) async fn knows_network(
+    tx: &mut SystemTx,
+    tenant: TenantId,
+    user: Uuid,
+    networks: &[Vec<u8>],
+) -> DbResult<bool> {
+    let known = sqlx::query_scalar("select knows_network($1, $2, $3)")
+        .bind(tenant.get())
+        .bind(user)
         .bind(networks)
         .fetch_one(tx.conn())
         .await?;
     Ok(known)
+}
+
+/// The accounts of a guess, as columns.
+fn columns(guard: &Guard) -> (Vec<Vec<u8>>, Vec<String>, Vec<bool>) {
+    let accounts = guard.accounts.iter();
+    accounts.map(|(_, target, known)| (target.pair.to_vec(), target.ration(), *known)).collect()
+}
+
+fn seconds(span: Duration) -> i32 {
+    i32::try_from(span.as_secs()).unwrap_or(i32::MAX)
 }

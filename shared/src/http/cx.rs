@@ -16,14 +16,18 @@ use chrono_tz::Tz;
 use http::{Method, StatusCode, header, request::Parts};
 use uuid::Uuid;
 
-use super::{Meter, Problem, RawBody, idempotency::Claim};
+use super::{Meter, Problem, RawBody, RequestId, idempotency::Claim};
 use crate::{
     app::App,
-    auth::{Access, Owners, Permission, RecordScope, Role, Scope, role::any_allows},
+    auth::{
+        Access, Owners, Permission, RecordScope, Role, Scope,
+        role::any_allows,
+        token::{self, Claims},
+    },
     clock,
     db::TenantTx,
     ids::TenantId,
-    mask::SearchFields,
+    mask::{Masked, SearchFields},
     queue::Queue,
 };
 
@@ -120,6 +124,12 @@ impl Actor {
         if self.sees_contacts() { SearchFields::All } else { SearchFields::Names }
     }
 
+    /// What this actor is shown of something: all of it, or the same with hints of the addresses.
+    #[must_use]
+    pub fn shown<T: Masked>(&self, what: T) -> T {
+        if self.sees_contacts() { what } else { what.masked() }
+    }
+
     /// Refuses whoever may not do what another surface's permission asks for.
     ///
     /// # Errors
@@ -134,17 +144,27 @@ impl Actor {
         }
     }
 
+    /// Refuses a person who has not given the password just now: for what is dangerous in some cases only, which the
+    /// body tells. A key has none; its scope stands for it.
+    ///
+    /// # Errors
+    /// 401 `reauth_required`.
+    pub fn require_fresh(&self, now: DateTime<Utc>) -> Result<(), Problem> {
+        match self {
+            Self::User { authenticated_at, .. } if now - *authenticated_at >= FRESHNESS => {
+                Err(Problem::reauth_required())
+            }
+            Self::User { .. } | Self::Key { .. } => Ok(()),
+        }
+    }
+
     fn authorise<P: Permission>(&self, now: DateTime<Utc>) -> Result<(), Problem> {
         match self {
             Self::User { role, .. } if *role < P::ROLE => Err(Problem::role_required(P::ROLE)),
             Self::User { sees: Some(_), .. } if P::RECORDS == RecordScope::All => {
                 Err(Problem::record_scope_required(P::RECORDS))
             }
-            Self::User { authenticated_at, .. }
-                if P::PROOF.is_fresh() && now - *authenticated_at >= FRESHNESS =>
-            {
-                Err(Problem::reauth_required())
-            }
+            Self::User { .. } if P::PROOF.is_fresh() => self.require_fresh(now),
             Self::Key { .. } if P::PROOF.needs_session() => Err(Problem::user_required()),
             Self::Key { .. } if P::ROLE > KEY_CEILING => Err(Problem::role_required(P::ROLE)),
             Self::Key { scopes, .. } if !any_allows(scopes, P::SCOPE) => {
@@ -162,6 +182,7 @@ pub struct Cx<P> {
     /// Who asks.
     pub actor: Actor,
     now: DateTime<Utc>,
+    request_id: String,
     queue: Queue,
     claim: Option<Claim>,
     permission: PhantomData<fn() -> P>,
@@ -180,6 +201,12 @@ impl<P: Permission> Cx<P> {
     #[must_use]
     pub const fn now(&self) -> DateTime<Utc> {
         self.now
+    }
+
+    /// The id of this request.
+    #[must_use]
+    pub fn request_id(&self) -> &str {
+        &self.request_id
     }
 
     /// The tenant's zone.
@@ -245,7 +272,11 @@ impl<P: Permission> Cx<P> {
         now: DateTime<Utc>,
         OpenCx { mut tx, actor }: OpenCx,
     ) -> Result<Self, Refusal> {
-        Meter::of(parts)?.saw(tx.tenant_id());
+        let meter = Meter::of(parts)?;
+        meter.saw(tx.tenant_id());
+        if P::SHOWS_PEOPLE && !actor.sees_contacts() {
+            meter.hide_addresses();
+        }
         actor.authorise::<P>(now)?;
         let reads = parts.method == Method::GET || P::SCOPE.access == Access::Read;
         if tx.settings().suspended && !reads && !P::WHEN_SUSPENDED {
@@ -260,7 +291,8 @@ impl<P: Permission> Cx<P> {
             }
             None => None,
         };
-        Ok(Self { tx, actor, now, queue: app.queue.clone(), claim, permission: PhantomData })
+        let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+        Ok(Self { tx, actor, now, request_id, queue: app.queue.clone(), claim, permission: PhantomData })
     }
 }
 
@@ -295,12 +327,21 @@ pub(super) fn bearer(parts: &Parts) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-async fn by_token(token: &str, parts: &Parts, app: &App, now: DateTime<Utc>) -> Result<OpenCx, Problem> {
-    let keys = app.token_keys().ok_or_else(Problem::internal)?;
-    let claims = keys.verify(token.as_bytes(), now).map_err(|refusal| {
+/// A key that nobody here knows may be newer than what this process has read. Anybody can name one, so the keys are read again only once in a while.
+async fn verify(token: &str, app: &App, now: DateTime<Utc>) -> Result<Claims, Problem> {
+    let known = || app.token_keys().ok_or_else(Problem::internal);
+    let mut verified = known()?.verify(token.as_bytes(), now);
+    if verified == Err(token::Refusal::UnknownKey) && app.renew().await {
+        verified = known()?.verify(token.as_bytes(), now);
+    }
+    verified.map_err(|refusal| {
         tracing::debug!(%refusal, "access token refused");
         Problem::unauthorized()
-    })?;
+    })
+}
+
+async fn by_token(token: &str, parts: &Parts, app: &App, now: DateTime<Utc>) -> Result<OpenCx, Problem> {
+    let claims = verify(token, app, now).await?;
     let tenant = TenantId::new(claims.tenant_id);
     let (tx, grant) = Meter::of(parts)?
         .open_session(app, tenant, claims.session_id, claims.user_id)

@@ -1,7 +1,7 @@
 //! The outermost layer of every function.
 //!
 //! It gives the request an id and a meter, bounds and reads the body, catches a panic, rolls back what the handler left open,
-//! renders problems, answers conditional reads and writes one log line.
+//! renders problems, answers conditional reads, hides addresses from those who see hints of them and writes one log line.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -21,7 +21,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use lambda_http::request::RequestContext;
 
 use super::{Problem, RawBody, etag, meter::Meter};
-use crate::{app::App, limits::Class, logging};
+use crate::{app::App, limits::Class, logging, mask};
 
 /// The most bytes that a body may have.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -32,13 +32,14 @@ const FILES: [&str; 2] = ["/api/leads/import", "/api/jobs/{id}/parts/{n}"];
 #[derive(Clone, Debug)]
 pub struct RequestId(pub String);
 
-/// The caller's address, as the gateway saw it.
+/// The caller's address, as the gateway saw it or a front end that is believed has named it.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientIp(pub IpAddr);
 
 /// Upholds the law around `next`.
 pub(super) async fn uphold(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
+    app.catch_up().await;
     let request_id = request_id(request.headers());
     let method = request.method().clone();
     let route = request
@@ -47,14 +48,17 @@ pub(super) async fn uphold(State(app): State<App>, mut request: Request, next: N
         .map_or_else(|| "unknown".to_owned(), |p| p.as_str().to_owned());
     let query = request.uri().query().filter(|_| method == Method::GET).map(str::to_owned);
     let if_none_match = request.headers().get(header::IF_NONE_MATCH).cloned();
-    let address = client_ip(&request);
+    let (address, named) = match client_address(&app, &request) {
+        Ok(address) => (address, Ok(())),
+        Err(problem) => (gateway_address(&request), Err(problem)),
+    };
     let meter = Meter::new(Class::of(&method, &route, request.uri().path()), address);
     request.extensions_mut().insert(RequestId(request_id.clone()));
     request.extensions_mut().insert(meter.clone());
     request.extensions_mut().insert(address);
 
-    let admitted = match meter.count_visitor(&app).await {
-        Ok(()) => read_body(&mut request, &route).await,
+    let admitted = match named {
+        Ok(()) => admit(&app, &meter, &mut request, &route).await,
         Err(problem) => Err(problem),
     };
     let mut response = match admitted {
@@ -79,6 +83,9 @@ pub(super) async fn uphold(State(app): State<App>, mut request: Request, next: N
         && etag::not_modified(if_none_match.as_ref(), response.headers())
     {
         response = strip_body(response);
+    }
+    if meter.hides_addresses() {
+        response = hide_addresses(response, &request_id).await;
     }
     finish_headers(&mut response, &request_id);
     if let Some(reading) = meter.reading() {
@@ -108,8 +115,14 @@ fn request_id(headers: &HeaderMap) -> String {
         .map_or_else(|| crate::ids::new_id().to_string(), str::to_owned)
 }
 
+/// Whoever a front end calls for, or whoever calls.
+fn client_address(app: &App, request: &Request) -> Result<ClientIp, Problem> {
+    let named = app.config.front_ends.named_address(request.headers())?;
+    Ok(named.map_or_else(|| gateway_address(request), ClientIp))
+}
+
 /// From the gateway's request context; the laptop's server inserts the peer's address itself.
-fn client_ip(request: &Request) -> ClientIp {
+fn gateway_address(request: &Request) -> ClientIp {
     if let Some(known) = request.extensions().get::<ClientIp>() {
         return *known;
     }
@@ -120,6 +133,11 @@ fn client_ip(request: &Request) -> ClientIp {
         Some(_) | None => None,
     };
     ClientIp(from_gateway.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
+}
+
+async fn admit(app: &App, meter: &Meter, request: &mut Request, route: &str) -> Result<(), Problem> {
+    meter.count_visitor(app).await?;
+    read_body(request, route).await
 }
 
 async fn read_body(request: &mut Request, route: &str) -> Result<(), Problem> {
@@ -159,6 +177,26 @@ fn strip_body(response: Response) -> Response {
     parts.headers.remove(header::CONTENT_TYPE);
     parts.headers.remove(header::CONTENT_LENGTH);
     Response::from_parts(parts, axum::body::Body::empty())
+}
+
+/// The same answer with hints of the addresses in it, whoever wrote them wherever. What was changed for the eyes of some is the same
+/// resource: its `ETag` stays.
+async fn hide_addresses(response: Response, request_id: &str) -> Response {
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    if !kind.is_some_and(|kind| kind.contains("json")) {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let Ok(body) = body.collect().await.map(http_body_util::Collected::to_bytes) else {
+        return render(Problem::internal(), request_id);
+    };
+    match mask::body(&body) {
+        Some(masked) => {
+            parts.headers.remove(header::CONTENT_LENGTH);
+            Response::from_parts(parts, masked.into())
+        }
+        None => Response::from_parts(parts, body.into()),
+    }
 }
 
 fn finish_headers(response: &mut Response, request_id: &str) {

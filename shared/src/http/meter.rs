@@ -19,7 +19,7 @@ use super::{Params, Problem, law::ClientIp};
 use crate::{
     app::App,
     crypto::sha256,
-    db::{DbResult, KeyGrant, Opened, SessionGrant, SourceGrant, TenantTx},
+    db::{DbResult, KeyGrant, Opened, RefreshGrant, SessionGrant, SourceGrant, TenantTx},
     ids::TenantId,
     limits::{Caller, Class, Reading, Toll, Whole},
     webhooks::Provider,
@@ -33,16 +33,33 @@ pub struct Meter {
     tenant: Arc<OnceLock<TenantId>>,
     reading: Arc<OnceLock<Reading>>,
     query_read: Arc<AtomicBool>,
+    sees_hints: Arc<AtomicBool>,
 }
 
 impl Meter {
     pub(super) fn new(class: Option<Class>, address: ClientIp) -> Self {
-        Self { class, address, tenant: Arc::default(), reading: Arc::default(), query_read: Arc::default() }
+        Self {
+            class,
+            address,
+            tenant: Arc::default(),
+            reading: Arc::default(),
+            query_read: Arc::default(),
+            sees_hints: Arc::default(),
+        }
     }
 
     pub(super) fn saw(&self, tenant: TenantId) {
         // A second authentication in the same request would be for the same tenant.
         let _ = self.tenant.set(tenant);
+    }
+
+    /// Notes that the answer is for somebody who sees hints of people's addresses.
+    pub(super) fn hide_addresses(&self) {
+        self.sees_hints.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn hides_addresses(&self) -> bool {
+        self.sees_hints.load(Ordering::Relaxed)
     }
 
     /// Notes that the route reads its query string, and thereby refuses what it does not know.
@@ -126,6 +143,34 @@ impl Meter {
         let sender = Caller::Visitor(*token_hash, self.address.0);
         let toll = self.toll(app, sender, Whole::Source(provider, *token_hash));
         self.open(app, toll, async |toll| app.db.open_webhook_source(provider, token_hash, toll).await).await
+    }
+
+    /// Opens the tenant of a refresh token, counted by its session. A text that is none, or a token that nobody has, is counted by
+    /// its network like everything at the door.
+    ///
+    /// # Errors
+    /// 429 when the session or the network has used up its calls, 503 without a database.
+    pub async fn open_refresh(
+        &self,
+        app: &App,
+        hash: Option<[u8; 32]>,
+    ) -> Result<Option<(TenantTx, RefreshGrant)>, Problem> {
+        let by_redis = app.limits.redis().is_some();
+        if let Some(hash) = hash {
+            let toll = app.limits.toll_of_refresh(hash);
+            let opened = app.db.open_refresh(&hash, Some(&toll).filter(|_| !by_redis)).await?;
+            if let Some((mut tx, grant)) = opened.granted {
+                let reading = match by_redis {
+                    true => app.limits.take_of_session(&mut tx, &toll, grant.session_id).await?,
+                    false => opened.reading,
+                };
+                reading.map_or(Ok(()), |reading| self.note(reading))?;
+                return Ok(Some((tx, grant)));
+            }
+            app.db.settle().await;
+        }
+        self.note(app.limits.take_of_network(&app.db, Class::Door, self.address.0).await?)?;
+        Ok(None)
     }
 
     fn toll(&self, app: &App, caller: Caller, whole: Whole) -> Option<Toll> {

@@ -85,11 +85,13 @@ impl Held {
 }
 
 /// Takes hold of a due job for `LEASE_SECONDS` and counts the attempt. Commit before the work begins. A job of a kind that this worker does not
-/// know waits untouched for one that does: while a release rolls out, older workers meet jobs of newer ones.
+/// know waits untouched for one that does: while a release rolls out, older workers meet jobs of newer ones. A suspended business
+/// reads and exports, so that its jobs of other kinds wait too, unless somebody asked them to end.
 ///
 /// # Errors
 /// When the database refuses.
 pub async fn claim(tx: &mut TenantTx, id: Uuid) -> DbResult<Claim> {
+    let suspended = tx.settings().suspended;
     let row = sqlx::query!(
         r#"update jobs
               set lease_epoch = lease_epoch + 1, attempts = attempts + 1, started_at = coalesce(started_at, now()),
@@ -101,12 +103,15 @@ pub async fn claim(tx: &mut TenantTx, id: Uuid) -> DbResult<Claim> {
                                       then coalesce(error_detail, 'The job was begun five times and got no further.') end
             where tenant_id = $1 and id = $2 and status in ('queued', 'running') and next_attempt_at <= now() + interval '1 second'
               and (lease_until is null or lease_until < now()) and kind = any ($5)
+              and (not $6 or kind = $7 or cancel_requested_at is not null)
            returning kind, status, params -> 'request' as "request!", params -> 'actor' as "actor!", cursor, lease_epoch, attempts, created_at"#,
         tx.tenant(),
         id,
         LEASE_SECONDS,
         ATTEMPTS,
         &JobKind::WORDS as &[&str],
+        suspended,
+        JobKind::Export.word(),
     )
     .fetch_optional(tx.conn())
     .await?;

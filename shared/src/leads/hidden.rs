@@ -8,9 +8,10 @@ use http::StatusCode;
 use super::{Definitions, FieldQuery};
 use crate::{
     auth::Role,
-    conditions::{Condition, lead_fields},
+    conditions::{Condition, lead_fields, narrowings},
     db::{DbResult, TenantTx},
     http::{Actor, Problem},
+    mask,
 };
 
 /// The fields that are hidden from a caller.
@@ -65,12 +66,24 @@ impl Hidden {
         }
     }
 
+    /// Whether people's past may not be narrowed like that: what they answered on forms is often an address, and other words may name
+    /// one in full.
+    fn hides_entries(&self, key: &str, words: &[&str]) -> bool {
+        self.contacts && (key.starts_with("fields.") || words.iter().any(|word| mask::holds_address(word)))
+    }
+
     /// Refuses a tree that compares a hidden field.
     ///
     /// # Errors
     /// 403 `field_masked` naming the field.
     pub fn check_condition(&self, condition: &Condition, pointer: &str) -> Result<(), Problem> {
-        match lead_fields(condition).into_iter().find(|(_, field)| self.hides(field)) {
+        let field = lead_fields(condition).into_iter().find(|(_, field)| self.hides(field));
+        let hidden = field.or_else(|| {
+            let mut keys = narrowings(condition).into_iter();
+            let (below, key, _) = keys.find(|(_, key, words)| self.hides_entries(key, words))?;
+            Some((below, key.to_owned()))
+        });
+        match hidden {
             Some((below, field)) => Err(field_masked(&field).with("pointer", format!("{pointer}{below}"))),
             None => Ok(()),
         }

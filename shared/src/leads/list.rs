@@ -1,7 +1,7 @@
 //! The list of leads, narrowed by the one filter grammar.
 
 use chrono::{DateTime, Utc};
-use sqlx::{Postgres, QueryBuilder};
+use sqlx::{FromRow, Postgres, QueryBuilder};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
@@ -145,13 +145,16 @@ pub async fn list(
     own_records_of: Owners<'_>,
 ) -> DbResult<Page<Lead>> {
     let rows = if search::is_walkable(query) {
-        search::find_page(tx, query, own_records_of).await?
+        let found = search::find_page(tx, query, own_records_of).await?;
+        found.into_iter().map(|lead| Row { lead, sort_name: String::new() }).collect()
     } else {
         let mut select = statement("", tx.tenant(), query, own_records_of);
-        select.build_query_as::<Lead>().fetch_all(tx.conn()).await?
+        select.build_query_as::<Row>().fetch_all(tx.conn()).await?
     };
-    let mut page =
-        query.page.page(rows, |lead| Keyset { value: position(lead, query.page.sort.word), id: lead.id });
+    let mut page = query
+        .page
+        .page(rows, |row| Keyset { value: position(row, query.page.sort.word), id: row.lead.id })
+        .map(|row| row.lead);
     let tenant = tx.tenant();
     page.total = total(tx, &query.page, || {
         let mut count = QueryBuilder::new("select count(*) from leads l");
@@ -162,13 +165,20 @@ pub async fn list(
     Ok(page)
 }
 
+#[derive(FromRow)]
+struct Row {
+    #[sqlx(flatten)]
+    lead: Lead,
+    sort_name: String,
+}
+
 /// The value of a lead in the column that the list is sorted by.
-fn position(lead: &Lead, sort: &str) -> KeysetValue {
+fn position(Row { lead, sort_name }: &Row, sort: &str) -> KeysetValue {
     match sort {
         "updatedAt" => KeysetValue::Time(lead.updated_at),
         "lastActivityAt" => KeysetValue::Time(lead.last_activity_at.unwrap_or(lead.created_at)),
         "score" => KeysetValue::Number(lead.score.into()),
-        "name" => KeysetValue::Text(lead.name.as_ref().map(|name| name.expose().clone()).unwrap_or_default()),
+        "name" => KeysetValue::Text(sort_name.clone()),
         _ => KeysetValue::Time(lead.created_at),
     }
 }
@@ -197,7 +207,7 @@ fn statement(
     query: &ListQuery<LeadFilter>,
     own_records_of: Owners<'_>,
 ) -> QueryBuilder<'static, Postgres> {
-    let mut select = QueryBuilder::new(format!("{head}select {COLUMNS} from leads l"));
+    let mut select = QueryBuilder::new(format!("{head}select {COLUMNS}, l.sort_name from leads l"));
     push_filter(&mut select, tenant, &query.filter, own_records_of);
     push_page(&mut select, "l", &query.page);
     select
@@ -213,6 +223,15 @@ pub(super) async fn total<'q>(
         return Ok(None);
     }
     Ok(Some(count().build_query_scalar().fetch_one(tx.conn()).await?))
+}
+
+/// Whom a search through names may find. It would tell a name that is an address letter by letter.
+pub(crate) const READABLE_NAME: &str = "not holds_address(concat_ws(' ', l.first_name, l.last_name))";
+
+pub(super) fn push_searched_names(query: &mut QueryBuilder<'_, Postgres>, fields: SearchFields) {
+    if fields == SearchFields::Names {
+        query.push(format!(" and {READABLE_NAME}"));
+    }
 }
 
 pub(super) fn push_filter(
@@ -244,6 +263,7 @@ pub(super) fn push_filter(
         // The definer function finds ids by index; under row-level security a direct ILIKE would scan the tenant.
         query.push(" and l.id = any (array(select search_leads(").push_bind(text.clone());
         query.push(", 10000, ").push_bind(filter.search_fields.word()).push(")))");
+        push_searched_names(query, filter.search_fields);
     }
     for probe in &filter.resolved.probes {
         probe.push(query, tenant);
@@ -257,7 +277,8 @@ pub(super) fn push_filter(
     }
     for condition in &filter.resolved.conditions {
         query.push(" and ");
-        push_condition(query, condition, Scope::all(tenant, filter.resolved.now));
+        let scope = Scope::all(tenant, filter.resolved.now).through(filter.search_fields);
+        push_condition(query, condition, scope);
     }
     if let Some(owner) = own_records_of {
         query.push(" and l.owner_id = any (").push_bind(owner.to_vec()).push(")");

@@ -11,6 +11,7 @@ mod duplicates;
 mod export;
 mod find;
 mod hidden;
+mod hints;
 mod identities;
 mod import;
 mod insert;
@@ -51,6 +52,7 @@ pub use identities::{
 };
 pub use import::{FileError, ImportMode, ImportRequest, Importer, Layout, SourceKind, Step, knows_field};
 pub use insert::{IDENTITY_TAKEN, insert};
+pub(crate) use list::READABLE_NAME;
 pub use list::{LeadFilter, explain, list};
 pub use merge::{MergeRefusal, MergeRequest, UnmergeRequest, merge, unmerge};
 pub use model::{Identities, Lead, MAX_TAGS, NewLead};

@@ -10,7 +10,6 @@ use uuid::Uuid;
 use super::NewConsent;
 use crate::{
     http::{Check, FieldErrors, Problem},
-    mask,
     private::Private,
     values::{Currency, Email, Line, Phone, Tag, Word},
 };
@@ -85,14 +84,6 @@ pub struct Lead {
     /// Version of the row, which is its `ETag`.
     #[serde(skip)]
     pub version: i64,
-}
-
-impl Lead {
-    /// The same with hints of the address and the number only.
-    #[must_use]
-    pub fn masked(self) -> Self {
-        Self { email: self.email.map(mask::address), phone: self.phone.map(mask::address), ..self }
-    }
 }
 
 /// A lead that is about to be made.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     Lead, LeadFilter,
-    list::{COLUMNS, push_filter},
+    list::{COLUMNS, push_filter, push_searched_names},
 };
 use crate::{
     auth::Owners,
@@ -79,6 +79,7 @@ impl Narrowed {
         push_filter(query, tenant, &self.filter, own_records_of);
         if let Some(found) = &self.found {
             query.push(" and l.id = any (").push_bind(found.clone()).push(")");
+            push_searched_names(query, self.filter.search_fields);
         }
     }
 }
@@ -139,6 +140,7 @@ pub(super) fn statement(
     select.push(format!(") f) select {COLUMNS}, (select count(*) from found) as candidates from leads l"));
     let others = LeadFilter { search: None, ..query.filter.clone() };
     push_filter(&mut select, tx.tenant(), &others, own_records_of);
+    push_searched_names(&mut select, query.filter.search_fields);
     select.push(" and l.id = any (array(select id from found))");
     push_page(&mut select, "l", &query.page);
     select

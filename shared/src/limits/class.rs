@@ -15,6 +15,8 @@ pub enum Class {
     Bulk,
     /// Signing in and other calls of nobody in particular.
     Door,
+    /// Renewing a session.
+    Refresh,
     /// Website forms.
     Form,
     /// Deliveries of providers.
@@ -30,10 +32,9 @@ const FREE: [&str; 5] =
     ["/api/health/live", "/api/health/ready", "/api/version", "/api/openapi.json", "/api/auth/jwks"];
 
 /// Calls that come before anybody is known, besides everything below `/api/public/`.
-const DOORS: [&str; 9] = [
+const DOORS: [&str; 8] = [
     "/api/auth/register",
     "/api/auth/login",
-    "/api/auth/refresh",
     "/api/auth/logout",
     "/api/auth/accept-invite",
     "/api/auth/forgot",
@@ -41,6 +42,9 @@ const DOORS: [&str; 9] = [
     "/api/auth/verify-email",
     "/api/auth/mfa/verify",
 ];
+
+/// Counted by the session, for many sessions are renewed by one server; a token that nobody has is counted as a door's.
+const REFRESH: &str = "/api/auth/refresh";
 
 /// The address of providers and forms; the provider is a part of it.
 const INBOUND: &str = "/api/webhooks/{provider}/{token}";
@@ -56,12 +60,13 @@ const SENDS: [&str; 5] = [
 
 impl Class {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Read,
         Self::Write,
         Self::Send,
         Self::Bulk,
         Self::Door,
+        Self::Refresh,
         Self::Form,
         Self::Webhook,
         Self::Event,
@@ -79,6 +84,7 @@ impl Class {
             INBOUND if path.starts_with("/api/webhooks/forms/") => Self::Form,
             INBOUND => Self::Webhook,
             "/api/analytics/cta" if posts => Self::Event,
+            REFRESH => Self::Refresh,
             _ if DOORS.contains(&route) || route.starts_with("/api/public/") => Self::Door,
             _ if is_bulk(route) => Self::Bulk,
             _ if posts && SENDS.contains(&route) => Self::Send,
@@ -96,6 +102,7 @@ impl Class {
             Self::Send => "send",
             Self::Bulk => "bulk",
             Self::Door => "door",
+            Self::Refresh => "refresh",
             Self::Form => "form",
             Self::Webhook => "webhook",
             Self::Event => "event",
@@ -116,13 +123,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_public_route_is_counted_by_network_or_known_to_be_free_and_no_other_is() {
+    fn every_public_route_is_counted_by_network_or_session_or_known_to_be_free_and_no_other_is() {
         let document: Value = serde_json::from_str(crate::http::DOCUMENT).unwrap();
         for (route, operations) in document["paths"].as_object().unwrap() {
             for (method, operation) in operations.as_object().unwrap() {
                 let method: Method = method.to_uppercase().parse().unwrap();
                 let class = Class::of(&method, route, route);
-                let for_visitors = matches!(class, None | Some(Class::Door | Class::Form | Class::Webhook));
+                let for_visitors =
+                    matches!(class, None | Some(Class::Door | Class::Refresh | Class::Form | Class::Webhook));
                 // A session's own view is answered with or without a token; it is counted like every reading.
                 let is_public = operation["x-role"] == "public" && route != "/api/auth/session";
                 assert_eq!(for_visitors, is_public, "{method} {route} is of class {class:?}");

@@ -89,6 +89,26 @@ impl Limits {
         Toll::new(class, self.quotas.get(class), &name, whole)
     }
 
+    /// What renewing a session costs, by the SHA-256 of a token of its.
+    pub(crate) fn toll_of_refresh(&self, hash: [u8; 32]) -> Toll {
+        Toll::new(Class::Refresh, self.quotas.get(Class::Refresh), "s", Whole::Session(hash))
+    }
+
+    /// Takes it once the session is open: in Redis or, when it went away this moment, in the open transaction.
+    pub(crate) async fn take_of_session(
+        &self,
+        tx: &mut TenantTx,
+        toll: &Toll,
+        session: uuid::Uuid,
+    ) -> DbResult<Option<Reading>> {
+        if let Some(redis) = self.redis()
+            && let Some(reading) = redis.take(toll.class, &[toll.of_session(session)]).await
+        {
+            return Ok(Some(reading));
+        }
+        db::take_within(tx, toll).await
+    }
+
     /// Takes a token of a network, for calls that no credential opens.
     ///
     /// # Errors

@@ -33,6 +33,8 @@ impl Quotas {
                 Class::Bulk => (60, 240),
                 // Nobody is behind a network: there is no whole.
                 Class::Door => (300, 300),
+                // A session is the caller, and there is no whole.
+                Class::Refresh => (300, 300),
                 Class::Form => (120, 1_200),
                 Class::Webhook => (3_000, 6_000),
                 Class::Event => (600, 12_000),

@@ -20,7 +20,11 @@ use redis::{
 use uuid::Uuid;
 
 use super::{Class, Reading, scripts, toll::Bucket};
-use crate::{crypto::MacKeys, ids::TenantId};
+use crate::{
+    accounts::{self, Counted, Guard, NETWORK_LIMIT, PAIR_LIMIT, RATION},
+    crypto::MacKeys,
+    ids::TenantId,
+};
 
 /// The limits of connecting and of answering: far below what a caller would notice as a failure.
 const CONNECT_LIMIT: Duration = Duration::from_millis(500);
@@ -93,23 +97,55 @@ impl Redis {
         })
     }
 
-    /// Reads counters, raising them first by `by`. `None` when Redis is away.
-    pub(crate) async fn count(&self, keys: &[String], by: i32, window: Duration) -> Option<Vec<Tally>> {
+    /// Raises a counter and reads it. `None` when Redis is away.
+    pub(crate) async fn count(&self, name: &str, window: Duration) -> Option<Tally> {
         let mut script = scripts::COUNT.prepare_invoke();
-        for key in keys {
-            script.key(self.door_key(key));
-        }
-        script.arg(by).arg(window.as_millis().to_string());
-        let answer: Vec<(i32, f64)> = self.run(&script).await?;
-        Some(answer.into_iter().map(|(count, left)| Tally { count, seconds_left: left / 1e3 }).collect())
+        script.key(self.door_key(name)).arg(window.as_millis().to_string());
+        let (count, left): (i32, f64) = self.run(&script).await?;
+        Some(Tally { count, seconds_left: left / 1e3 })
     }
 
-    /// Forgets a counter and gives a bucket one token back.
-    pub(crate) async fn forgive(&self, counter: &str, bucket: &Bucket) {
-        let mut script = scripts::FORGIVE.prepare_invoke();
-        let tag = self.hash(&bucket.key);
-        script.key(self.door_key(counter)).key(format!("ws:{{{tag}}}:{tag}")).arg(bucket.seconds_a_token());
-        let _: Option<i32> = self.run(&script).await;
+    /// Counts a guess, if its limits allow it. `None` when Redis is away.
+    pub(crate) async fn take_guess(&self, guard: &Guard) -> Option<Counted> {
+        let mut script = self.about(guard, &scripts::TAKE_GUESS);
+        script.arg(PAIR_LIMIT).arg(NETWORK_LIMIT).arg(accounts::WINDOW.as_millis().to_string());
+        let answer: Vec<i64> = self.run(&script).await?;
+        let [wait, failures, spent, admitted @ ..] = answer.as_slice() else { return None };
+        let seconds = |millis: &i64| u32::try_from(*millis).ok().map(|millis| f64::from(millis) / 1e3);
+        Some(Counted {
+            wait: seconds(wait),
+            failures: i32::try_from(*failures).unwrap_or(i32::MAX),
+            spent: seconds(spent),
+            admitted: admitted.iter().map(|admitted| *admitted == 1).collect(),
+        })
+    }
+
+    /// Forgets what failed before a guess that was right, or gives the accounts that it matched their try back. False when Redis is away.
+    pub(crate) async fn give_guess_back(&self, guard: &Guard, forgive: bool) -> bool {
+        let mut script = self.about(guard, &scripts::GIVE_GUESS_BACK);
+        script.arg(i32::from(forgive));
+        let done: Option<i32> = self.run(&script).await;
+        done.is_some()
+    }
+
+    /// What both scripts of a guess are told: its counters, and who knows the network.
+    fn about<'a>(&self, guard: &Guard, script: &'a Script) -> ScriptInvocation<'a> {
+        let mut script = script.prepare_invoke();
+        let counter = |kind: &str, key: &[u8; 32]| self.door_key(&format!("{kind}:{}", hex::encode(key)));
+        let targets = std::iter::once(&guard.asked).chain(&guard.whole);
+        let targets = targets.chain(guard.accounts.iter().map(|(_, target, _)| target));
+        script
+            .key(counter("login_network", &guard.network))
+            .key(counter("login_account", &guard.asked.account));
+        for target in targets {
+            script.key(counter("login_pair", &target.pair)).key(self.door_key(&target.ration()));
+        }
+        let knows = |known: &bool| if *known { '1' } else { '0' };
+        script.arg(i32::from(guard.whole.is_some()) + 1).arg(RATION.0).arg(RATION.1.as_secs());
+        let knowns = std::iter::repeat_n(&guard.known, 1 + usize::from(guard.whole.is_some()));
+        let knowns = knowns.chain(guard.accounts.iter().map(|(.., known)| known));
+        script.arg(knowns.map(knows).collect::<String>());
+        script
     }
 
     /// Takes the turn at a row of a tenant for at most `limit`. `Some(None)` when somebody has it, `None` when Redis is away.

@@ -13,6 +13,8 @@ pub(crate) enum Whole {
     OfKey([u8; 32]),
     /// The webhook source whose token has this SHA-256.
     Source(Provider, [u8; 32]),
+    /// Nobody: the caller is the session of the refresh token with this SHA-256.
+    Session([u8; 32]),
 }
 
 /// One token of each of two buckets.
@@ -33,13 +35,6 @@ pub(crate) struct Bucket {
     pub(crate) span: Duration,
 }
 
-impl Bucket {
-    /// In what time one token comes back.
-    pub(crate) fn seconds_a_token(&self) -> f64 {
-        self.span.as_secs_f64() / f64::from(self.quota.max(1))
-    }
-}
-
 impl Toll {
     pub(super) fn new(class: Class, quota: Quota, caller: &str, whole: Whole) -> Self {
         Self { class, quota, caller: format!("{}:{caller}", class.word()), whole }
@@ -55,14 +50,20 @@ impl Toll {
     /// It yields no row when the credential is unknown.
     pub(crate) fn sql(&self) -> String {
         let class = self.class.word();
+        let (Quota { caller, whole: most }, seconds) = (self.quota, WINDOW.as_secs());
         let whole = match &self.whole {
+            Whole::Session(hash) => {
+                let session = format!("'{}:' || session_of_refresh('\\x{}')", self.caller, hex::encode(hash));
+                return format!(
+                    "select true as of_caller, * from take_token({session}, {caller}, {seconds})"
+                );
+            }
             Whole::Tenant(tenant) => format!("'{class}:t:{tenant}'"),
             Whole::OfKey(hash) => format!("'{class}:t:' || tenant_of_key('\\x{}')", hex::encode(hash)),
             Whole::Source(provider, hash) => {
                 format!("'{class}:s:' || source_of_token('{provider}', '\\x{}')", hex::encode(hash))
             }
         };
-        let (Quota { caller, whole: most }, seconds) = (self.quota, WINDOW.as_secs());
         format!("select * from take_tokens('{}', {caller}, {whole}, {most}, {seconds})", self.caller)
     }
 
@@ -72,9 +73,14 @@ impl Toll {
         let whole = match &self.whole {
             Whole::Tenant(tenant) => format!("{class}:t:{tenant}"),
             Whole::OfKey(hash) => format!("{class}:k:{}", hex::encode(hash)),
-            Whole::Source(_, hash) => format!("{class}:s:{}", hex::encode(hash)),
+            Whole::Source(_, hash) | Whole::Session(hash) => format!("{class}:s:{}", hex::encode(hash)),
         };
         [self.caller.clone(), whole]
+    }
+
+    /// The bucket of a session, for the toll of its refresh token.
+    pub(super) fn of_session(&self, session: uuid::Uuid) -> Bucket {
+        Bucket { key: format!("{}:{session}", self.caller), quota: self.quota.caller, span: WINDOW }
     }
 
     /// The buckets by their names, the caller's first.
@@ -82,7 +88,7 @@ impl Toll {
         let class = self.class.word();
         let whole = match &self.whole {
             Whole::Tenant(_) | Whole::OfKey(_) => format!("{class}:t:{tenant}"),
-            Whole::Source(_, hash) => format!("{class}:s:{}", hex::encode(hash)),
+            Whole::Source(_, hash) | Whole::Session(hash) => format!("{class}:s:{}", hex::encode(hash)),
         };
         [(self.caller.clone(), self.quota.caller), (whole, self.quota.whole)].map(|(key, quota)| Bucket {
             key,

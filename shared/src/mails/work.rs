@@ -57,7 +57,8 @@ struct Claimed {
     secrets_sealed: Option<Vec<u8>>,
 }
 
-/// Claims a mail that is due, or that a dead worker left behind; `None` when there is nothing to send.
+/// Claims a mail that is due, or that a dead worker left behind; `None` when there is nothing to send. Those of a suspended business
+/// leave too: its people sign in, and must be able to when they have forgotten how.
 ///
 /// # Errors
 /// When the database refuses or is lost.

@@ -18,7 +18,7 @@ use crate::{
         SortKind,
     },
     ids::new_id,
-    mask::SearchFields,
+    mask::{Masked, SearchFields},
     private::Private,
     values::{Line, Prose},
 };
@@ -72,6 +72,12 @@ pub struct Conversation {
     pub version: i64,
 }
 
+impl Masked for Conversation {
+    fn masked(self) -> Self {
+        Self { lead_name: self.lead_name.masked(), subject: self.subject.masked(), ..self }
+    }
+}
+
 const COLUMNS: &str = "c.id, c.lead_id, nullif(concat_ws(' ', l.first_name, l.last_name), '') as lead_name, c.channel,
     c.status, c.assignee_id, c.subject, c.priority, c.unread_count as unread, c.last_message_at, c.last_inbound_at,
     c.snoozed_until, c.first_response_due_at, c.first_responded_at, c.created_at, c.updated_at, c.thread_key,
@@ -92,7 +98,7 @@ pub struct ConversationFilter {
     /// Only those with unread messages, or only those without.
     pub unread: Option<bool>,
     /// Fragments of the subject, or of the person's name, e-mail address or telephone number; not of the latter two for those
-    /// who see only hints of them.
+    /// who see only hints of them, nor of subjects that hold one.
     pub search: Option<String>,
     /// What the search looks through; see [`crate::http::Actor::searches`].
     #[param(ignore)]

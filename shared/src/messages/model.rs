@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     auth::Owners,
     db::{DbResult, TenantTx},
-    mask,
+    mask::{self, Masked},
     private::Private,
 };
 
@@ -81,11 +81,18 @@ pub struct Message {
     pub version: i64,
 }
 
-impl Message {
-    /// The same with hints of the addresses only.
-    #[must_use]
-    pub fn masked(self) -> Self {
-        Self { to: self.to.map(mask::address), from: self.from.map(mask::address), ..self }
+impl Masked for Message {
+    fn masked(self) -> Self {
+        Self {
+            to: self.to.map(mask::address),
+            from: self.from.map(mask::address),
+            subject: self.subject.masked(),
+            body: self.body.masked(),
+            html: self.html.masked(),
+            attachments: mask::pages(self.attachments),
+            failure: self.failure.masked(),
+            ..self
+        }
     }
 }
 

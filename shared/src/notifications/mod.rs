@@ -14,6 +14,7 @@ use crate::{
         keyset::{push_page, total},
     },
     http::{FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, SortField, SortKind},
+    mask::Masked,
     private::Private,
 };
 
@@ -104,6 +105,12 @@ pub struct Notification {
     pub read_at: Option<DateTime<Utc>>,
     /// When it was written.
     pub created_at: DateTime<Utc>,
+}
+
+impl Masked for Notification {
+    fn masked(self) -> Self {
+        Self { title: self.title.masked(), body: self.body.masked(), data: self.data.masked(), ..self }
+    }
 }
 
 /// What notifications can be narrowed by.

@@ -16,6 +16,7 @@ use crate::{
     http::{ListQuery, PageRequest},
     ids::TenantId,
     leads::{self, LeadFilter},
+    mask::SearchFields,
 };
 
 /// Events that are told by one statement.
@@ -162,7 +163,7 @@ async fn refresh(
     Ok(changes)
 }
 
-/// Who a tree is about, among the records that the caller may see.
+/// Who a tree is about, among the records that the caller may see and as far as the caller may compare their `fields`.
 ///
 /// # Errors
 /// When the database refuses.
@@ -170,9 +171,10 @@ pub async fn preview(
     tx: &mut TenantTx,
     now: DateTime<Utc>,
     condition: Condition,
+    fields: SearchFields,
     own_records_of: Owners<'_>,
 ) -> DbResult<Preview> {
-    let filter = LeadFilter::of_condition(condition, now);
+    let filter = LeadFilter { search_fields: fields, ..LeadFilter::of_condition(condition, now) };
     let page = PageRequest { limit: SAMPLE, include_total: true, ..PageRequest::first::<LeadFilter>() };
     let page = leads::list(tx, &ListQuery { filter, page }, own_records_of).await?;
     Ok(Preview { count: page.total.unwrap_or_default(), sample: page.items })

@@ -11,6 +11,7 @@ use crate::{
     conditions::Condition,
     http::{Check, Problem},
     leads::Lead,
+    mask::Masked,
     values::Line,
 };
 
@@ -112,4 +113,10 @@ pub struct Preview {
     pub count: i64,
     /// The newest 20 of them.
     pub sample: Vec<Lead>,
+}
+
+impl Masked for Preview {
+    fn masked(self) -> Self {
+        Self { sample: self.sample.into_iter().map(Lead::masked).collect(), ..self }
+    }
 }

@@ -1,8 +1,11 @@
 //! Registration and login.
 
+use std::time::{Duration, Instant};
+
 use futures::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
+use shared::accounts::FAILURE_FLOOR;
 
 use super::{alter, login, login_from, refresh, text};
 use crate::support::{
@@ -59,6 +62,50 @@ async fn unknown_address_wrong_password_and_disabled_user_get_the_same_answer() 
         bodies.push(problem);
     }
     assert!(bodies.windows(2).all(|pair| pair[0] == pair[1]), "{bodies:?}");
+}
+
+#[tokio::test]
+async fn every_refusal_waits_for_the_same_floor_and_so_does_whoever_names_no_business() {
+    let (tenant, legacy) = (Tenant::new().await, Tenant::new().await);
+    alter(&legacy, &format!("update users set password_hash = '{}'", bcrypt::hash(PASSWORD, 4).unwrap()));
+    let disabled = unique_email("disabled");
+    let new = json!({"name": "Gone", "email": disabled, "role": "staff", "password": PASSWORD});
+    let user = tenant.post("/api/users", new).await.expect(201);
+    let path = format!("/api/users/{}", text(&user["id"]));
+    tenant.patch(&path, json!({"status": "disabled"})).await.expect(200);
+    let several = Tenant::new().await;
+    let body = json!({"businessName": "B", "name": "Olga", "email": several.email, "password": PASSWORD});
+    Client::anonymous().post("/api/auth/register", body).await.expect(201);
+
+    let takes = async |body: Value, status: u16| {
+        let started = Instant::now();
+        login(body).await.expect(status);
+        // Only from below: what is slow besides is the machine.
+        assert!(started.elapsed() >= FAILURE_FLOOR, "{:?}", started.elapsed());
+    };
+    let of = |email: &str, password: &str| json!({"email": email, "password": password});
+    for (email, password) in [
+        (unique_email("nobody").as_str(), PASSWORD),
+        (&tenant.email, "wrong password"),
+        (&legacy.email, "wrong password"),
+        (&several.email, "wrong password"),
+        (&disabled, PASSWORD),
+    ] {
+        takes(of(email, password), 401).await;
+    }
+    takes(json!({"email": tenant.email, "password": "wrong password", "tenant": tenant.id}), 401).await;
+    takes(of(&legacy.email, PASSWORD), 200).await;
+    takes(of(&several.email, PASSWORD), 409).await;
+    let started = Instant::now();
+    tenant.post("/api/auth/reauth", json!({"password": "wrong password"})).await.expect(401);
+    assert!(started.elapsed() >= FAILURE_FLOOR);
+
+    // The floor begins after the delay. Fourteen failures from elsewhere, and a try waits for about a second.
+    let email = unique_email("delayed");
+    join_all((0..14).map(|n| login_from(50 + n % 2, &email, "wrong password"))).await;
+    let started = Instant::now();
+    login_from(52, &email, "wrong password").await.expect(401);
+    assert!(started.elapsed() >= FAILURE_FLOOR + Duration::from_millis(990), "{:?}", started.elapsed());
 }
 
 #[tokio::test]

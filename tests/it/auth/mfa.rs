@@ -40,7 +40,7 @@ async fn verify(body: Value) -> Answer {
 }
 
 /// A tenant whose owner has an app; its first code is spent.
-async fn with_app() -> (Tenant, Value) {
+pub async fn with_app() -> (Tenant, Value) {
     let tenant = Tenant::new().await;
     let enrolment = add_app(&tenant, &tenant.email).await;
     (tenant, enrolment)
@@ -67,7 +67,7 @@ async fn colleague_with_app(tenant: &Tenant, role: &str) -> (Value, String, Clie
     (user, email, client)
 }
 
-async fn challenge(tenant: &Tenant) -> String {
+pub async fn challenge(tenant: &Tenant) -> String {
     let answer = sign_in(&tenant.email).await;
     assert_eq!(answer["mfaRequired"], true);
     assert!(answer["accessToken"].is_null() && answer["refreshToken"].is_null());

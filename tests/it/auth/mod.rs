@@ -4,7 +4,7 @@ mod colleagues;
 mod credentials;
 mod doors;
 mod keys;
-mod mfa;
+pub mod mfa;
 mod platform_mail;
 mod sessions;
 mod settings;
@@ -36,17 +36,17 @@ async fn login_from(last: u8, email: &str, password: &str) -> Answer {
 }
 
 /// The session of an address with the usual password.
-async fn sign_in(email: &str) -> Value {
+pub async fn sign_in(email: &str) -> Value {
     login(json!({"email": email, "password": PASSWORD})).await.expect(200)
 }
 
 /// Whoever a login or a registration answered.
-fn client(session: &Value) -> Client {
+pub fn client(session: &Value) -> Client {
     Client::anonymous().with_token(text(&session["accessToken"]))
 }
 
 /// Runs SQL on the rows of one business.
-fn alter(tenant: &Tenant, sql: &str) {
+pub fn alter(tenant: &Tenant, sql: &str) {
     stack().execute(
         private_postgres::DATABASE,
         &format!("begin; set local app.tenant_id = '{}'; {sql}; commit", tenant.id),

@@ -1,16 +1,18 @@
 //! What the operator decides: trial, active, suspended.
 
+use chrono::{TimeDelta, Utc};
 use migrate::RunError;
+use reqwest::Method;
 use serde_json::{Value, json};
 use shared::{
     app::App,
     config::{Config, Needs},
 };
 
-use super::{alter, login, sign_in, text};
+use super::{alter, login, mail, sign_in, text};
 use crate::support::{
     Client, Tenant, eventually, stack,
-    tenant::{PASSWORD, unique_email},
+    tenant::{self, PASSWORD, unique_email},
 };
 
 /// Invokes the operator's function.
@@ -74,13 +76,83 @@ async fn an_operator_suspends_a_business_and_lets_it_go_on() {
     let own = tenant.get("/api/tenant").await.expect(200);
     assert_eq!((&own["status"], &own["statusReason"]), (&json!("active"), &Value::Null));
 
-    let log = tenant.get("/api/audit?objectKind=tenant&sort=seq").await.expect(200);
+    let log = tenant.get("/api/audit?action=tenant.suspended,tenant.active&sort=seq").await.expect(200);
     let entries = log["items"].as_array().unwrap();
     let told: Vec<(&str, &str)> =
         entries.iter().map(|entry| (text(&entry["action"]), text(&entry["actorKind"]))).collect();
     assert_eq!(told, [("tenant.suspended", "system"), ("tenant.active", "system")]);
     assert_eq!(entries[0]["after"]["statusReason"], "unpaid since January");
     assert_eq!(tenant.get("/api/audit/verify").await.expect(200)["ok"], true);
+}
+
+#[tokio::test]
+async fn what_comes_due_while_a_business_is_suspended_leaves_once_when_it_is_active_again() {
+    let (tenant, bystander) = (Tenant::new().await, Tenant::new().await);
+    let at = |seconds| (Utc::now() + TimeDelta::seconds(seconds)).to_rfc3339();
+    let plan = async |tenant: &Tenant, send_at: String| {
+        let lead = tenant.lead(json!({"email": tenant::unique_email("due")})).await;
+        let message = json!({"leadId": lead["id"], "channel": "email", "body": "Hello", "sendAt": send_at});
+        let sent = tenant.post("/api/messages/send", message).await.expect(202);
+        (format!("/api/messages/{}", text(&sent["messageId"])), text(&lead["email"]).to_owned())
+    };
+    // The hint to send it is on its way before the business is suspended.
+    let (message, recipient) = plan(&tenant, at(5)).await;
+    let (later, _) = plan(&bystander, at(7)).await;
+    operate(json!({"tenant": tenant.id, "status": "suspended", "reason": "unpaid"})).await.unwrap();
+    let forgotten = json!({"email": tenant.email});
+    Client::anonymous().post("/api/auth/forgot", forgotten).await.expect_status(202);
+    mail(&tenant, &tenant.email, "Choose a new password").await;
+    until_sent(&bystander, &later).await;
+    assert_eq!(tenant.get(&message).await.expect(200)["status"], "scheduled");
+    let received = async || {
+        let request =
+            tenant.request(Method::GET, "/api/messages/sandbox").query(&[("recipient", &recipient)]);
+        tenant.send(request).await.expect(200)["items"].as_array().unwrap().len()
+    };
+    assert_eq!(received().await, 0);
+    operate(json!({"tenant": tenant.id, "status": "active"})).await.unwrap();
+    until_sent(&tenant, &message).await;
+    assert_eq!(received().await, 1);
+}
+
+#[tokio::test]
+async fn a_suspended_business_exports_and_its_other_jobs_rest_until_they_are_ended_or_it_goes_on() {
+    let tenant = Tenant::new().await;
+    tenant.lead(json!({})).await;
+    let csv = |method, path: String, body: &'static str| {
+        tenant.send(tenant.request(method, &path).header("content-type", "text/csv").body(body))
+    };
+    let mut imports = Vec::new();
+    for body in ["email\nrests@example.com\n", "email\nends@example.com\n"] {
+        let job = csv(Method::POST, "/api/leads/import?upload=parts".to_owned(), "").await.expect(201);
+        let path = format!("/api/jobs/{}", text(&job["id"]));
+        csv(Method::PUT, format!("{path}/parts/1"), body).await.expect(200);
+        imports.push(path);
+    }
+    operate(json!({"tenant": tenant.id, "status": "suspended", "reason": "unpaid"})).await.unwrap();
+    let start = format!("{}/start", imports[0]);
+    tenant.post(&start, json!({})).await.expect_problem(423, "tenant_suspended");
+    // As if they had been started just before.
+    alter(&tenant, "update jobs set status = 'queued'");
+    let export = tenant.send(tenant.request(Method::POST, "/api/leads/export?format=csv")).await.expect(202);
+    let ended = async |path: String| {
+        eventually("the job", async || {
+            let job = tenant.get(&path).await.expect(200);
+            ["completed", "failed"].contains(&text(&job["status"])).then_some(job)
+        })
+        .await
+    };
+    let export = ended(format!("/api/jobs/{}", text(&export["id"]))).await;
+    assert_eq!((&export["status"], &export["result"]["rows"]), (&json!("completed"), &json!(1)), "{export}");
+    for path in &imports {
+        assert_eq!(tenant.get(path).await.expect(200)["status"], "queued");
+    }
+    let cancelled = tenant.post(&format!("{}/cancel", imports[1]), json!({})).await.expect(202);
+    assert_eq!(cancelled["status"], "cancelled");
+    operate(json!({"tenant": tenant.id, "status": "active"})).await.unwrap();
+    let import = ended(imports[0].clone()).await;
+    assert_eq!((&import["status"], &import["created"]), (&json!("completed"), &json!(1)), "{import}");
+    assert_eq!(tenant.get("/api/leads?include=total").await.expect(200)["total"], 2);
 }
 
 #[tokio::test]

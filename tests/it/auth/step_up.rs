@@ -41,3 +41,23 @@ async fn dangerous_calls_want_the_password_within_five_minutes() {
     assert!(fresh["freshUntil"].is_string());
     tenant.get(export).await.expect_status(200);
 }
+
+#[tokio::test]
+async fn a_credit_note_that_pays_out_wants_the_password_and_one_that_stays_credit_does_not() {
+    let tenant = Tenant::new().await;
+    let lead = tenant.lead(json!({})).await;
+    let lines = json!([{"description": "Course", "quantity": "1", "unitPrice": 1000}]);
+    let draft =
+        tenant.post("/api/finance/invoices", json!({"leadId": lead["id"], "lines": lines})).await.expect(201);
+    let path = format!("/api/finance/invoices/{}", draft["id"].as_str().unwrap());
+    tenant.post(&format!("{path}/finalize"), json!({})).await.expect(200);
+    let paid = json!({"amount": 1000, "tender": "card"});
+    tenant.post(&format!("{path}/payments"), paid).await.expect(201);
+    alter(&tenant, "update sessions set authenticated_at = now() - interval '5 minutes'");
+    let note = |settle: &str| json!({"amount": 100, "settle": settle});
+    let notes = format!("{path}/credit-notes");
+    tenant.post(&notes, note("refund")).await.expect_problem(401, "reauth_required");
+    tenant.post(&notes, note("credit")).await.expect(201);
+    tenant.post("/api/auth/reauth", json!({"password": PASSWORD})).await.expect(200);
+    tenant.post(&notes, note("refund")).await.expect(201);
+}

@@ -1,9 +1,11 @@
 //! Lambda fidelity: the real binaries, fed over the Runtime API with the recorded events.
 
 mod crash;
+mod ended;
 mod jobs;
 mod lost_answer;
 mod privacy;
+mod rotation;
 mod trips;
 mod world;
 

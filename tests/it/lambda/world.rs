@@ -81,8 +81,10 @@ impl World {
     }
 
     /// What its API functions have written so far.
-    pub fn logs(&self) -> Vec<String> {
-        self.apis().values().flat_map(Environment::logs).map(|line| line.text).collect()
+    pub fn logs_by_function(&self) -> HashMap<String, Vec<String>> {
+        let texts =
+            |environment: &Environment| environment.logs().into_iter().map(|line| line.text).collect();
+        self.apis().iter().map(|(name, environment)| (name.clone(), texts(environment))).collect()
     }
 
     /// Starts another environment of a function.
@@ -118,6 +120,24 @@ impl World {
         let answer = self.call("auth", "POST", "/api/auth/register", "", &body.to_string()).await;
         assert_eq!(answer.status, 201, "{}", answer.text());
         answer.json().unwrap()["accessToken"].as_str().unwrap().to_owned()
+    }
+
+    /// Businesses whose removal a sweep would have continued now.
+    pub async fn ended(&self) -> Vec<Hint> {
+        let config = Config::from_values(self.values.clone(), Needs::Worker).unwrap();
+        let app = App::new(config, 1).unwrap();
+        let mut tx = app.db.system(SystemReason::Sweep).await.unwrap();
+        let hints = sweep::ended(&mut tx, 100).await.unwrap();
+        tx.commit().await.unwrap();
+        hints
+    }
+
+    /// Whether a condition holds, asked as the schema's owner within one tenant.
+    pub fn holds(&self, tenant: &str, condition: &str) -> bool {
+        let batch = format!(
+            "select set_config('app.tenant_id', '{tenant}', false); do $$ begin assert {condition}; end $$"
+        );
+        stack().holds(&self.database, &batch)
     }
 
     /// Runs SQL as the schema's owner, within one tenant: the way to let a lease run out without waiting for it.

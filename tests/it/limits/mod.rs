@@ -1,5 +1,7 @@
 //! How often one may ask, and how often guess: the same stories with and without Redis.
 
+mod attacks;
+mod front_ends;
 mod guesses;
 mod mails;
 mod night;
@@ -28,12 +30,18 @@ struct World {
 
 impl World {
     async fn new(backend: Backend, limits: &str) -> Self {
+        Self::with(backend, limits, &[]).await
+    }
+
+    /// The same with some variables of its own.
+    async fn with(backend: Backend, limits: &str, own: &[(&str, &str)]) -> Self {
         let redis = match backend {
             Backend::Database => None,
             Backend::Redis => Some(Redis::start().await),
         };
         let mut values = stack().values.clone();
         values.insert("RATE_LIMITS".to_owned(), limits.to_owned());
+        values.extend(own.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         if let Some(redis) = &redis {
             values.insert("REDIS_URL".to_owned(), redis.url());
         }

@@ -65,6 +65,11 @@ impl Running {
         Client::anonymous().on(&serve(self.cluster.owner_url(database), values).for_good())
     }
 
+    /// Whether SQL that asserts something runs without an error.
+    pub fn holds(&self, database: &str, sql: &str) -> bool {
+        self.cluster.execute(database, sql).is_ok()
+    }
+
     /// Runs SQL as the schema's owner.
     pub fn execute(&self, database: &str, sql: &str) {
         self.cluster.execute(database, sql).expect("the statement runs");

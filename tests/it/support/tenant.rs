@@ -55,7 +55,7 @@ impl Tenant {
         let user = json!({"name": format!("Some {role}"), "email": email, "role": role, "recordScope": scope,
                           "password": PASSWORD});
         let user = self.owner.post("/api/users", user).await.expect(201);
-        let login = json!({"email": email, "password": PASSWORD});
+        let login = json!({"email": email, "password": PASSWORD, "tenant": self.id});
         let session = Client::anonymous().post("/api/auth/login", login).await.expect(200);
         let client =
             Client::anonymous().with_token(session["accessToken"].as_str().expect("a token is given"));

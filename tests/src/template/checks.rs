@@ -7,7 +7,7 @@ use super::{Template, example_drift};
 const TEMPLATE: &str = include_str!("../../../template.yaml");
 const EXAMPLE: &str = include_str!("../../../.env.example");
 
-const VARIABLES: [&str; 29] = [
+const VARIABLES: [&str; 30] = [
     "APP_ENV",
     "PORT",
     "DATABASE_URL",
@@ -20,6 +20,7 @@ const VARIABLES: [&str; 29] = [
     "LOG_LEVEL",
     "REDIS_URL",
     "RATE_LIMITS",
+    "FRONT_END_SECRETS",
     "PLATFORM_MAIL_PROVIDER",
     "PLATFORM_MAIL_FROM",
     "PLATFORM_MAIL_BASE_URL",

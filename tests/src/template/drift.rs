@@ -7,11 +7,12 @@ use serde_json::Value;
 use super::{Route, Template};
 
 /// Variables of the code that the template leaves out on purpose: from the secret, from Lambda itself, or for laptops only.
-pub const NOT_IN_TEMPLATE: [&str; 14] = [
+pub const NOT_IN_TEMPLATE: [&str; 15] = [
     "DATABASE_URL",
     "JWT_SIGNING_KEYS",
     "SECRET_BOX_KEYS",
     "REDIS_URL",
+    "FRONT_END_SECRETS",
     "PLATFORM_MAIL_API_KEY",
     "AWS_REGION",
     "AWS_ACCESS_KEY_ID",

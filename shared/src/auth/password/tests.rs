@@ -50,10 +50,12 @@ fn hashes_of_other_forms_or_excessive_cost_are_refused() {
         "plain".to_owned(),
         format!("$2x${bcrypt}"),
         format!("$2b${}", bcrypt.replacen("05", "31", 1)),
+        format!("$2b${}", bcrypt.replacen("05", "13", 1)),
         format!("$2b${}", &bcrypt[..40]),
         argon2("$argon2i$v=19$m=19456,t=2,p=1"),
         argon2("$argon2id$v=19$m=4194304,t=2,p=1"),
         argon2("$argon2id$v=19$m=19456,t=1000,p=1"),
+        argon2("$argon2id$v=19$m=65536,t=4,p=1"),
         "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA".to_owned(),
     ] {
         assert_eq!(check(&stored, "U*U"), Err(PasswordError::StoredHash), "{stored}");
@@ -67,6 +69,21 @@ fn an_argon2id_hash_of_another_cost_verifies_and_asks_for_a_rehash() {
         .hash_password_customized(b"secret", &[9; 16], Some("argon2id"), Some(19), params)
         .unwrap();
     assert_eq!(check(&stored.to_string(), "secret"), Ok(Verdict::Match { needs_rehash: true }));
+}
+
+#[test]
+fn the_work_of_a_hash_is_told_in_hashes_of_the_current_kind() {
+    let bcrypt = |cost: &str| Secret::new(format!("$2b${}", VECTORS[0].1.replacen("05", cost, 1)));
+    let argon2 = |cost: &str| {
+        let rest = "$c29tZXNhbHRzb21lc2FsdA$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+        Secret::new(format!("$argon2id$v=19$m={cost},p=1{rest}"))
+    };
+    assert_eq!(work(&hash(&"correct horse".into()).unwrap()), 1);
+    assert_eq!(["05", "10", "11", "12", "13"].map(|cost| work(&bcrypt(cost))), [1, 2, 5, 11, 1]);
+    assert_eq!(
+        ["19456,t=2", "47104,t=1", "65536,t=3", "65536,t=4"].map(|cost| work(&argon2(cost))),
+        [1, 3, 11, 1]
+    );
 }
 
 #[test]

@@ -18,9 +18,9 @@ const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0
 
 /// The keys, and the issuer and audience that every token must name.
 ///
-/// To rotate without refusing anybody: list the new key *second* and deploy, so that every environment
+/// To rotate without refusing anybody: list the new key *second*, until every environment has read it and
 /// verifies with it; then move it to the front; drop the old one (or keep its public half, `kid:pub:base64`)
-/// ten minutes later.
+/// when its last token has expired. The steps with their times stand in `docs/deploy.md`.
 pub struct TokenKeys {
     signing: SigningKey,
     verifying: Vec<VerifyingKey>,

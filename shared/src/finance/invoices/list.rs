@@ -14,6 +14,7 @@ use crate::{
     },
     finance::read_date,
     http::{FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, SortField, SortKind},
+    leads::READABLE_NAME,
     mask::SearchFields,
 };
 
@@ -41,7 +42,7 @@ pub struct InvoiceFilter {
     /// Currencies.
     pub currency: Vec<String>,
     /// A fragment of the number or memo, or of the person's name, e-mail address or telephone number; not of the latter two for
-    /// those who see only hints of them.
+    /// those who see only hints of them, nor of memos that hold one.
     pub search: Option<String>,
     /// What the search looks through; see [`crate::http::Actor::searches`].
     #[param(ignore)]
@@ -129,13 +130,20 @@ fn push_filter(
         query.push(" and i.due_date >= ").push_bind(day);
     }
     if let Some(text) = &filter.search {
-        query.push(" and (strpos(lower(concat_ws(' ', i.number, i.memo)), ").push_bind(text.to_lowercase());
+        query.push(match filter.search_fields {
+            SearchFields::All => " and (strpos(lower(concat_ws(' ', i.number, i.memo)), ",
+            SearchFields::Names => {
+                " and (strpos(lower(concat_ws(' ', i.number, case when not holds_address(i.memo) then i.memo end)), "
+            }
+        });
+        query.push_bind(text.to_lowercase());
         // The definer function finds people by index; under row-level security a direct ILIKE would scan them.
-        query
-            .push(") > 0 or i.lead_id = any (array(select search_leads(")
-            .push_bind(text.clone())
-            .push(", 10000, ")
-            .push_bind(filter.search_fields.word())
-            .push("))))");
+        query.push(") > 0 or i.lead_id = any (array(select f.id from search_leads(").push_bind(text.clone());
+        query.push(", 10000, ").push_bind(filter.search_fields.word()).push(") as f (id)");
+        if filter.search_fields == SearchFields::Names {
+            query.push(" join leads l on l.id = f.id and l.tenant_id = ").push_bind(tenant);
+            query.push(format!(" where {READABLE_NAME}"));
+        }
+        query.push(")))");
     }
 }

@@ -14,7 +14,7 @@ use crate::{
         refuse_clearing,
     },
     http::{Check, FieldErrors, Patch},
-    mask,
+    mask::{self, Masked},
     private::Private,
     values::{Currency, Prose},
 };
@@ -87,11 +87,9 @@ pub struct Invoice {
     pub version: i64,
 }
 
-impl Invoice {
-    /// The same with hints of the buyer's address and number only.
-    #[must_use]
-    pub fn masked(mut self) -> Self {
-        self.billing = self.billing.map(|mut billing| {
+impl Masked for Invoice {
+    fn masked(self) -> Self {
+        let billing = self.billing.map(|mut billing| {
             for field in ["email", "phone"] {
                 if let Some(shown) = billing.pointer_mut(&format!("/buyer/{field}"))
                     && let Some(text) = shown.as_str()
@@ -99,9 +97,21 @@ impl Invoice {
                     *shown = mask::address(Private::new(text.to_owned())).into_inner().into();
                 }
             }
+            if let Some(name) = billing.pointer_mut("/buyer/name") {
+                *name = name.take().masked();
+            }
             billing
         });
-        self
+        // Only the words of a line: its quantities are digits as well.
+        let lines = self.lines.map(|mut lines| {
+            for line in lines.as_array_mut().into_iter().flatten() {
+                if let Some(description) = line.get_mut("description") {
+                    *description = description.take().masked();
+                }
+            }
+            lines
+        });
+        Self { billing, lines, memo: self.memo.masked(), ..self }
     }
 }
 

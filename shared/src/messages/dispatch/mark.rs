@@ -48,12 +48,14 @@ pub(super) struct Claimed {
     pub(super) run_ends: bool,
 }
 
-/// Claims an effect and decides what is to be done about it; `None` when nothing is.
+/// Claims an effect and decides what is to be done about it; `None` when nothing is. A suspended business sends nothing: what is due stays
+/// as it is and leaves when the business is active again.
 ///
 /// # Errors
 /// When the database refuses or is lost; the effect is then as it was, or its lease will end.
 pub async fn mark(app: &App, hint: &Hint) -> DbResult<Option<Job>> {
-    let Some(mut tx) = app.db.open_tenant(hint.tenant).await? else { return Ok(None) };
+    let opened = app.db.open_tenant(hint.tenant).await?;
+    let Some(mut tx) = opened.filter(|tx| !tx.settings().suspended) else { return Ok(None) };
     let Some(claimed) = claim(&mut tx, hint.id).await? else { return Ok(None) };
     let job = decide(app, &mut tx, hint.id, claimed).await?;
     let hints = tx.commit().await?;
