@@ -11,6 +11,7 @@ mod erase;
 mod guesses;
 mod invites;
 mod login;
+mod me;
 mod mfa;
 mod one_time;
 mod passwords;
@@ -41,6 +42,7 @@ pub use guesses::{Admission, Guard, Pass, admit, forgive, give_back, knows_netwo
 pub(crate) use guesses::{Counted, NETWORK_LIMIT, PAIR_LIMIT, RATION, Target, WINDOW};
 pub use invites::{accept_invite, renew_invite};
 pub use login::{Candidate, NewSession, Proof, find_candidates, find_logins, sign_in};
+pub use me::{SelfPatch, update_self};
 pub use mfa::{
     Confirmation, begin_mfa, confirm_mfa, enter_by_challenge, open_challenge, remove_mfa,
     renew_recovery_codes, spend_code,
@@ -64,6 +66,6 @@ pub use standing::{
 pub use tenants::{Tenant, TenantPatch, find_tenant, update_tenant};
 pub use throttle::{Knock, count_call, network_key};
 pub use users::{
-    EMAIL_TAKEN, NewUser, PASSWORD_MISSING, SelfPatch, User, UserFilter, UserPatch, UserStatus, delete_user,
-    find_user, insert_user, list_users, lock_user_and_owners, update_self, update_user,
+    EMAIL_TAKEN, NewUser, PASSWORD_MISSING, User, UserFilter, UserPatch, UserStatus, delete_user, find_user,
+    insert_user, list_users, lock_user_and_owners, update_user,
 };

@@ -18,7 +18,7 @@ use crate::{
         SortKind,
     },
     private::{Private, Secret},
-    values::{Email, Line, Locale, Zone},
+    values::{Email, Line},
 };
 
 /// The constraint that says: a colleague has this address already.
@@ -79,6 +79,8 @@ macro_rules! query_users {
         )
     };
 }
+
+pub(super) use query_users;
 
 /// The row as [`User`] reads it. The same columns as above, where the checked macro holds them against the schema.
 const COLUMNS: &str =
@@ -163,32 +165,6 @@ impl Check for UserPatch {
         ];
         for (pointer, _) in cleared.iter().filter(|(_, cleared)| *cleared) {
             errors.add(*pointer, "required", "A user always has this; leave the field out to keep it.");
-        }
-    }
-}
-
-/// What users change about themselves.
-#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct SelfPatch {
-    /// Name.
-    #[serde(default)]
-    #[schema(value_type = Option<Line>)]
-    pub name: Patch<Line>,
-    /// Own zone; null means the business's.
-    #[serde(default)]
-    #[schema(value_type = Option<Zone>)]
-    pub timezone: Patch<Zone>,
-    /// Own language; null means the business's.
-    #[serde(default)]
-    #[schema(value_type = Option<Locale>)]
-    pub locale: Patch<Locale>,
-}
-
-impl Check for SelfPatch {
-    fn check(&self, errors: &mut FieldErrors) {
-        if matches!(self.name, Patch::Clear) {
-            errors.add("/name", "required", "A user always has a name; leave the field out to keep it.");
         }
     }
 }
@@ -368,39 +344,4 @@ pub async fn delete_user(tx: &mut TenantTx, id: Uuid) -> DbResult<bool> {
         .execute(tx.conn())
         .await?;
     Ok(deleted.rows_affected() == 1)
-}
-
-/// Changes oneself as of this version; `None` when there is another by now.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn update_self(
-    tx: &mut TenantTx,
-    id: Uuid,
-    version: i64,
-    patch: SelfPatch,
-) -> DbResult<Option<User>> {
-    let (sets_zone, zone) = patch.timezone.into_parts();
-    let (sets_locale, locale) = patch.locale.into_parts();
-    let user = query_users!(
-        "with u as (
-             update users
-                set name = coalesce($4, name), timezone = case when $5 then $6 else timezone end,
-                    locale = case when $7 then $8 else locale end
-              where tenant_id = $1 and id = $2 and version = $3
-             returning *
-         )",
-        "from u",
-        tx.tenant(),
-        id,
-        version,
-        patch.name.as_set().map(Line::as_str),
-        sets_zone,
-        zone.map(Zone::into_string),
-        sets_locale,
-        locale.map(Locale::into_string),
-    )
-    .fetch_optional(tx.conn())
-    .await?;
-    Ok(user)
 }
