@@ -84,8 +84,12 @@ fn part_summary(operation: &mut Value) {
         Some(records) => format!("A user needs the record scope `{records}`."),
         None => String::new(),
     };
+    let step_up = match operation["x-step-up"].as_bool() {
+        Some(true) => "Wants the password within the last five minutes.",
+        Some(false) | None => "",
+    };
     let known = operation["description"].as_str().unwrap_or_default();
-    let parts = [rest, known, &who, &whole].into_iter().filter(|part| !part.is_empty());
+    let parts = [rest, known, &who, &whole, step_up].into_iter().filter(|part| !part.is_empty());
     let description = parts.collect::<Vec<_>>().join("\n\n");
     operation["summary"] = json!(first);
     operation["description"] = json!(description);
