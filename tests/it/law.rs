@@ -1,5 +1,7 @@
 //! The law of the API, held against every route that the description names: lists, tags, problems, idempotency.
 
+mod shapes;
+
 use std::collections::BTreeSet;
 
 use reqwest::Method;

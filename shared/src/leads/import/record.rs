@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -309,7 +310,7 @@ fn consents(value: &Value, text: &str) -> Result<Vec<NewConsent>, Refusal> {
         Value::String(_) => crate::json::parse_strict(text.as_bytes()).map_err(|_| REFUSED)?,
         other => other.clone(),
     };
-    let given: Vec<NewConsent> = serde_json::from_value(read).map_err(|_| REFUSED)?;
+    let given = Vec::<NewConsent>::deserialize(crate::json::Shape::of(read)).map_err(|_| REFUSED)?;
     if given.len() > MOST_AT_ONCE {
         return Err(("too_many_values", "At most 20 consents are taken at once."));
     }
