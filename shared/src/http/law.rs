@@ -20,7 +20,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use lambda_http::request::RequestContext;
 
-use super::{Problem, RawBody, etag, meter::Meter};
+use super::{Problem, RawBody, etag, fields::Fields, meter::Meter};
 use crate::{app::App, limits::Class, logging};
 
 /// The most bytes that a body may have.
@@ -37,7 +37,11 @@ pub struct RequestId(pub String);
 pub struct ClientIp(pub IpAddr);
 
 /// Upholds the law around `next`.
-pub(super) async fn uphold(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub(super) async fn uphold(
+    State((app, fields)): State<(App, Fields)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let request_id = request_id(request.headers());
     let method = request.method().clone();
@@ -45,6 +49,10 @@ pub(super) async fn uphold(State(app): State<App>, mut request: Request, next: N
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "unknown".to_owned(), |p| p.as_str().to_owned());
+    let asked = match method {
+        Method::GET => fields.take(&route, request.uri_mut()),
+        _ => None,
+    };
     let query = request.uri().query().filter(|_| method == Method::GET).map(str::to_owned);
     let if_none_match = request.headers().get(header::IF_NONE_MATCH).cloned();
     let address = client_ip(&request);
@@ -53,10 +61,7 @@ pub(super) async fn uphold(State(app): State<App>, mut request: Request, next: N
     request.extensions_mut().insert(meter.clone());
     request.extensions_mut().insert(address);
 
-    let admitted = match meter.count_visitor(&app).await {
-        Ok(()) => read_body(&mut request, &route).await,
-        Err(problem) => Err(problem),
-    };
+    let admitted = admit(&app, &meter, &mut request, &route).await;
     let mut response = match admitted {
         Ok(()) => AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!(request_id, route, "handler panicked");
@@ -69,6 +74,9 @@ pub(super) async fn uphold(State(app): State<App>, mut request: Request, next: N
         && let Err(problem) = meter.refuse_unread(query.as_deref())
     {
         response = problem.into_response();
+    }
+    if let Some(asked) = asked {
+        response = asked.narrow(response).await.unwrap_or_else(IntoResponse::into_response);
     }
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         response = render(problem, &request_id);
@@ -93,6 +101,13 @@ pub(super) async fn uphold(State(app): State<App>, mut request: Request, next: N
         tenant: meter.tenant(),
     });
     response
+}
+
+/// What comes before the handler: the count of visitors, an address without stray parameters, the body.
+async fn admit(app: &App, meter: &Meter, request: &mut Request, route: &str) -> Result<(), Problem> {
+    meter.count_visitor(app).await?;
+    meter.refuse_at_door(route, request.uri().query())?;
+    read_body(request, route).await
 }
 
 /// The caller's own id when it is a plain word, else a new one.

@@ -14,6 +14,7 @@ mod common;
 mod cx;
 mod door_key;
 mod etag;
+mod fields;
 mod idempotency;
 mod law;
 mod meter;

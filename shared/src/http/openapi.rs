@@ -12,7 +12,7 @@ mod prose;
 use serde_json::{Value, json};
 use utoipa::openapi::OpenApi;
 
-use super::{Api, ProblemBody, common};
+use super::{Api, ProblemBody, common, fields};
 
 /// Merges the functions' routes and adds what the law adds to each: the problem answer, the credentials, the headers.
 ///
@@ -100,6 +100,10 @@ fn complete(method: &str, operation: &mut Value) {
         operation["responses"] = json!({});
     }
     operation["responses"]["default"] = json!({"$ref": "#/components/responses/Problem"});
+    if fields::are_taken(method, operation) {
+        parameters(operation).push(json!({"name": fields::NAME, "in": "query",
+            "schema": {"type": "array", "items": {"type": "string"}}}));
+    }
     for parameter in parameters(operation) {
         tidy_query_parameter(parameter);
     }

@@ -41,7 +41,11 @@ const TAGS: [(&str, &str); 10] = [
 ];
 
 /// The parameters that are the same wherever they occur.
-const PARAMETERS: [(&str, &str); 6] = [
+const PARAMETERS: [(&str, &str); 7] = [
+    (
+        "fields",
+        "Only these members, in a list of each item; all when left out. `nextCursor` and `total` stay, and the `ETag` is that of the whole.",
+    ),
     ("id", "The resource. One of another business is answered like one that does not exist."),
     ("identityId", "The identity, from the list of the lead's identities."),
     ("token", "The token of the address, as it was given when the address was made."),
