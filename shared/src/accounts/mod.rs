@@ -7,6 +7,7 @@
 mod api_keys;
 mod credentials;
 mod device;
+mod disabled;
 mod erase;
 mod invites;
 mod login;
@@ -29,6 +30,7 @@ pub use credentials::{
 };
 pub use device::Device;
 pub(crate) use device::network;
+pub use disabled::{disabled_user, find_disabled, refuse_disabled};
 pub use erase::{TableCount, count_rows, erase_tenant};
 pub use invites::accept_invite;
 pub use login::{Candidate, NewSession, Proof, find_logins, sign_in};

@@ -173,9 +173,10 @@ mod tests {
     }
 
     fn members() -> impl Strategy<Value = Value> {
-        let plain = prop::sample::select(vec!["name", "word", "number", "real", "flag", "pair", "free", "parts", "part", "odd"]);
-        let leaf = prop::collection::btree_map(plain, anything(), 0..4)
-            .prop_map(|members| json!(members));
+        let plain = prop::sample::select(vec![
+            "name", "word", "number", "real", "flag", "pair", "free", "parts", "part", "odd",
+        ]);
+        let leaf = prop::collection::btree_map(plain, anything(), 0..4).prop_map(|members| json!(members));
         leaf.prop_recursive(3, 24, 4, |inner| {
             let pair = prop_oneof![
                 Just(json!([1, "x"])),

@@ -39,7 +39,10 @@ async fn a_change_with_a_parameter_that_nobody_reads_is_not_made() {
 /// The items of a list, or the one object.
 fn shown(answer: &Value) -> Vec<&Value> {
     let is_list = answer.get("nextCursor").is_some();
-    answer["items"].as_array().filter(|_| is_list).map_or_else(|| vec![answer], |items| items.iter().collect())
+    answer["items"]
+        .as_array()
+        .filter(|_| is_list)
+        .map_or_else(|| vec![answer], |items| items.iter().collect())
 }
 
 #[tokio::test]
@@ -80,21 +83,26 @@ async fn fields_go_together_with_all_else_that_a_reading_takes() {
     let business = Neighbour::new().await;
     let tenant = business.business();
     let lead = format!("/api/leads/{}", business.id("lead"));
-    let sparse = tenant.get(&format!("{lead}?fields=status&expand=activities&fields=activities")).await.expect(200);
+    let sparse =
+        tenant.get(&format!("{lead}?fields=status&expand=activities&fields=activities")).await.expect(200);
     let members: Vec<&String> = sparse.as_object().unwrap().keys().collect();
     assert_eq!(members, ["activities", "status"]);
     assert_eq!(sparse["activities"]["items"].as_array().unwrap().len(), 1, "{sparse}");
     let page = tenant.get("/api/leads?limit=1&fields=id&include=total&sort=createdAt").await.expect(200);
     assert_eq!((page["items"][0].as_object().unwrap().len(), &page["total"]), (1, &json!(2)));
     let cursor = page["nextCursor"].as_str().unwrap();
-    let next = tenant.get(&format!("/api/leads?limit=1&sort=createdAt&cursor={cursor}&fields=")).await.expect(200);
+    let next =
+        tenant.get(&format!("/api/leads?limit=1&sort=createdAt&cursor={cursor}&fields=")).await.expect(200);
     assert!(next["items"][0].as_object().unwrap().len() > 10, "no field means all of them");
     // What is seen is the resource; how much of it was asked for is no other version.
     let tag = tenant.get(&lead).await.header("etag").to_owned();
     let request = tenant.request(Method::GET, &format!("{lead}?fields=id")).header("if-none-match", &tag);
     tenant.send(request).await.expect(304);
     // Names are known without any row, and only to whoever may ask.
-    tenant.get("/api/leads?search=nobody-at-all&fields=nmae").await.expect_invalid("?fields", "unknown_value");
+    tenant
+        .get("/api/leads?search=nobody-at-all&fields=nmae")
+        .await
+        .expect_invalid("?fields", "unknown_value");
     Client::anonymous().get("/api/leads?fields=nmae").await.expect_problem(401, "unauthorized");
     for file in ["/api/leads/export?fields=id", "/api/analytics/cta/export?fields=id"] {
         tenant.get(file).await.expect_invalid("?fields", "unknown_parameter");
