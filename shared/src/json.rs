@@ -5,11 +5,15 @@
 //! [`MAX_DEPTH`], duplicate keys refused, and no NUL characters, which PostgreSQL can store neither in `text` nor in
 //! `jsonb`.
 
+mod shape;
+
 use std::cell::RefCell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
+
+pub use shape::Shape;
 
 /// The deepest nesting of arrays and objects that is read. The outermost one counts as 1.
 pub const MAX_DEPTH: usize = 32;

@@ -5,6 +5,7 @@ mod bin;
 mod bulk;
 mod changes;
 mod custom_fields;
+mod disabled;
 mod exports;
 mod feeds;
 mod hints;

@@ -11,7 +11,7 @@ use shared::{
 /// Events of a range, oldest first, crawlers among them and marked. A chunk has at most 4 MB; `Link: rel="next"` and
 /// `x-next-cursor` say that there is more, and where.
 #[utoipa::path(get, path = "/api/analytics/cta/export", operation_id = "export_cta_events", tag = "analytics",
-    extensions(("x-role" = json!("manager"))),
+    extensions(("x-role" = json!("manager")), ("x-step-up" = json!(true))),
     params(CtaFilter, ("format" = Option<String>, Query, description = "csv, json, ndjson; csv when left out"),
         ("limit" = Option<i64>, Query, description = "rows of a chunk at most, up to 25,000"), ("cursor" = Option<String>, Query, description = "`x-next-cursor` of the chunk before")),
     responses((status = 200, body = String, content_type = "text/csv"),))]

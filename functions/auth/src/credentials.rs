@@ -113,7 +113,7 @@ pub(crate) async fn change_password(
 /// Sends a mail to another address; it becomes the one to sign in with once the link is followed. The present address is told, and
 /// a link to a third one ends. One's own address again sends its proof again.
 #[utoipa::path(post, path = "/api/me/email", operation_id = "change_email", tag = "auth",
-    extensions(("x-role" = json!("viewer")), ("x-scope" = json!("none"))), request_body = ChangeEmail,
+    extensions(("x-role" = json!("viewer")), ("x-step-up" = json!(true)), ("x-scope" = json!("none"))), request_body = ChangeEmail,
     responses((status = 202, body = Mailed)))]
 pub(crate) async fn change_email(
     mut cx: Cx<SecureSelf>,

@@ -71,7 +71,7 @@ pub(crate) struct RenewedCodes {
 
 /// Makes a seed for an authenticator app. It counts once `POST /api/auth/mfa/verify` has got a first code.
 #[utoipa::path(post, path = "/api/auth/mfa", operation_id = "enrol_mfa", tag = "auth",
-    extensions(("x-role" = json!("viewer")), ("x-scope" = json!("none"))),
+    extensions(("x-role" = json!("viewer")), ("x-step-up" = json!(true)), ("x-scope" = json!("none"))),
     responses((status = 200, body = Enrolment)))]
 pub(crate) async fn enrol_mfa(mut cx: Cx<SecureSelf>, State(app): State<App>) -> ApiResult {
     let (user, _) = person(&cx.actor)?;
@@ -158,7 +158,7 @@ pub(crate) async fn delete_user_mfa(
 
 /// Removes the second step. It needs the password, and a code, within the last five minutes.
 #[utoipa::path(delete, path = "/api/auth/mfa", operation_id = "delete_mfa", tag = "auth",
-    extensions(("x-role" = json!("viewer")), ("x-scope" = json!("none"))), responses((status = 204)))]
+    extensions(("x-role" = json!("viewer")), ("x-step-up" = json!(true)), ("x-scope" = json!("none"))), responses((status = 204)))]
 pub(crate) async fn delete_mfa(
     mut cx: Cx<SecureSelf>,
     State(app): State<App>,

@@ -98,19 +98,21 @@ pub(crate) struct VerifiedEmail {
     email_verified_at: DateTime<Utc>,
 }
 
-/// Sends a mail with which a new password can be chosen, if the address is known. The answer does not tell.
+/// Sends a mail with which a new password can be chosen, if the address is known. The answer does not tell. With the same `Idempotency-Key`
+/// an address gets one mail, and everybody the same answer.
 #[utoipa::path(post, path = "/api/auth/forgot", operation_id = "forgot_password", tag = "auth",
     extensions(("x-role" = json!("public"))), request_body = Forgot, responses((status = 202, body = Mailed)))]
 pub(crate) async fn forgot(
     State(app): State<App>,
     visitor: Visitor,
+    key: DoorKey,
     Valid(body): Valid<Forgot>,
 ) -> ApiResult {
     let answer_at = Instant::now() + accounts::FAILURE_FLOOR;
     let mut first = None;
     for forgotten in ask(&app, &visitor, &body).await? {
         let token = OpaqueToken::generate(TokenKind::OneTime).map_err(|_| Problem::internal())?;
-        if send_reset(&app, visitor.now, forgotten, body.email.as_str(), &token).await? {
+        if send_reset(&app, visitor.now, forgotten, (body.email.as_str(), &key), &token).await? {
             first.get_or_insert(token);
         }
     }
@@ -132,15 +134,24 @@ async fn ask(app: &App, visitor: &Visitor, body: &Forgot) -> ApiResult<Vec<Forgo
     wait.map_or(Ok(forgotten), |seconds| Err(crate::door::too_many(seconds)))
 }
 
-/// Opens the reset and owes its mail in one transaction, unless the address has had enough of them.
+/// Opens the reset and owes its mail in one transaction, once for each key, unless the address has had enough of them. A key that is spent, is being
+/// spent, or came with another body sends nothing and is told to nobody: only an address that is known can have spent one.
 async fn send_reset(
     app: &App,
     now: DateTime<Utc>,
     forgotten: Forgotten,
-    email: &str,
+    (email, key): (&str, &DoorKey),
     token: &OpaqueToken,
 ) -> ApiResult<bool> {
     let Some(mut tx) = app.db.open_tenant(forgotten.tenant).await? else { return Ok(false) };
+    let claim = match key.claim(&mut tx, app, &format!("forgot:{}", forgotten.user)).await {
+        Ok(Claimed::Now(claim)) => claim,
+        Err(problem) if !problem.status().is_client_error() => return Err(problem),
+        Ok(Claimed::Before(_)) | Err(_) => {
+            tx.commit().await?;
+            return Ok(false);
+        }
+    };
     if !mails::tell(&mut tx, app, Mail { to: email, letter: Letter::Reset(token) }).await? {
         tx.commit().await?;
         return Ok(false);
@@ -148,6 +159,7 @@ async fn send_reset(
     // Good for this address alone: one that the account gets meanwhile has nothing to do with the mail.
     let payload = json!({"email": email});
     accounts::issue_token(&mut tx, now, TokenUse::Reset, forgotten.user, &payload, token).await?;
+    claim.store(&mut tx, Accepted(Mailed { token: None })).await?;
     app.queue.nudge(tx.commit().await?).await;
     Ok(true)
 }

@@ -79,7 +79,7 @@ pub(crate) async fn update_tenant(
 /// Removes the business with everything that it has, for good, and says how much it was. A large one is closed at once and removed within the
 /// minutes that follow: 202, with what is to be removed.
 #[utoipa::path(delete, path = "/api/tenant", operation_id = "delete_tenant", tag = "auth",
-    extensions(("x-role" = json!("owner")), ("x-scope" = json!("none"))),
+    extensions(("x-role" = json!("owner")), ("x-step-up" = json!(true)), ("x-scope" = json!("none"))),
     responses((status = 200, body = ErasedTenant), (status = 202, body = ErasedTenant)))]
 pub(crate) async fn delete_tenant(mut cx: Cx<EndTenant>) -> ApiResult {
     let tenant_id = cx.tx.tenant();

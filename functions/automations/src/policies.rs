@@ -2,7 +2,8 @@
 
 use axum::Json;
 use shared::{
-    assignment::{self, AssignmentPolicy, NewPolicy, PolicyFilter, PolicyPatch},
+    accounts,
+    assignment::{self, AssignmentPolicy, Member, NewPolicy, PolicyFilter, PolicyPatch},
     auth::{ManageAutomations, ReadAutomations},
     conditions::read_asked,
     db::OnConstraint,
@@ -11,6 +12,7 @@ use shared::{
         Versioned,
     },
 };
+use uuid::Uuid;
 
 /// Assignment policies.
 #[utoipa::path(get, path = "/api/assignment-policies", operation_id = "list_assignment_policies", tag = "automations",
@@ -34,6 +36,7 @@ pub(crate) async fn create_assignment_policy(
     if let Some(tree) = &new.conditions {
         read_asked(&mut cx, tree, "/conditions").await?;
     }
+    require_enabled(&mut cx, &new.members, new.fallback_user_id, None).await?;
     let now = cx.now();
     let id = assignment::insert_policy(&mut cx.tx, now, &new)
         .await
@@ -69,6 +72,9 @@ pub(crate) async fn update_assignment_policy(
     if let Some(tree) = patch.conditions.as_set() {
         read_asked(&mut cx, tree, "/conditions").await?;
     }
+    let (members, fallback) =
+        (patch.members.as_deref().unwrap_or_default(), patch.fallback_user_id.as_set().copied());
+    require_enabled(&mut cx, members, fallback, Some(&found)).await?;
     let changed = assignment::update_policy(&mut cx.tx, id, found.version, patch)
         .await
         .on_constraint("assignment_members_user_id_fkey", unknown_member)
@@ -97,6 +103,32 @@ pub(crate) async fn delete_assignment_policy(
     }
     cx.note("assignment_policy.deleted", ("assignmentPolicy", id), (None, None)).await?;
     cx.commit(NoContent).await
+}
+
+/// Refuses disabled colleagues, but for those who stand there already.
+async fn require_enabled(
+    cx: &mut Cx<ManageAutomations>,
+    members: &[Member],
+    fallback: Option<Uuid>,
+    known: Option<&AssignmentPolicy>,
+) -> ApiResult<()> {
+    let is_known =
+        |user: &Uuid| known.is_some_and(|policy| policy.members.iter().any(|member| member.user_id == *user));
+    let named: Vec<Uuid> =
+        members.iter().map(|member| member.user_id).filter(|user| !is_known(user)).collect();
+    let fallback = fallback.filter(|user| known.is_none_or(|policy| policy.fallback_user_id != Some(*user)));
+    let asked: Vec<Uuid> = named.iter().copied().chain(fallback).collect();
+    let disabled = accounts::find_disabled(&mut cx.tx, &asked).await?;
+    let place = members
+        .iter()
+        .position(|member| named.contains(&member.user_id) && disabled.contains(&member.user_id));
+    match place {
+        Some(place) => Err(accounts::disabled_user(&format!("/members/{place}/userId"))),
+        None if fallback.is_some_and(|user| disabled.contains(&user)) => {
+            Err(accounts::disabled_user("/fallbackUserId"))
+        }
+        None => Ok(()),
+    }
 }
 
 fn unknown_member() -> Problem {

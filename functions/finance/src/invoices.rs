@@ -112,7 +112,7 @@ pub(crate) async fn void_invoice(mut cx: Cx<ManageFinance>, PathId(id): PathId) 
 /// Who a document was made out to. Of a person who was erased the name and address are kept sealed, because the law wants the document
 /// whole; reading them is an entry of the audit log.
 #[utoipa::path(get, path = "/api/finance/invoices/{id}/buyer", operation_id = "get_invoice_buyer", tag = "finance",
-    extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)), responses((status = 200, body = Buyer)))]
+    extensions(("x-role" = json!("admin")), ("x-step-up" = json!(true))), params(("id" = Uuid, Path)), responses((status = 200, body = Buyer)))]
 pub(crate) async fn get_invoice_buyer(
     mut cx: Cx<ReadSealedBuyer>,
     State(app): State<App>,

@@ -72,7 +72,7 @@ pub(crate) async fn get_payment(mut cx: Cx<ReadTill>, PathId(id): PathId) -> Api
 
 /// Gives money of a payment back and answers the refund.
 #[utoipa::path(post, path = "/api/finance/payments/{id}/refund", operation_id = "refund_payment", tag = "finance",
-    extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path)), request_body = RefundRequest,
+    extensions(("x-role" = json!("manager")), ("x-step-up" = json!(true))), params(("id" = Uuid, Path)), request_body = RefundRequest,
     responses((status = 201, body = Payment)))]
 pub(crate) async fn refund_payment(
     mut cx: Cx<RefundFinance>,

@@ -17,7 +17,7 @@ use crate::jobs::{accepted, note};
 /// Leads that match a list's filters, oldest first. With them come their further identities and latest consents: the import reads it all back.
 /// A chunk has at most 4 MB; `Link: rel="next"` and `x-next-cursor` say that there is more, and where.
 #[utoipa::path(get, path = "/api/leads/export", operation_id = "export_leads", tag = "jobs",
-    extensions(("x-role" = json!("manager"))),
+    extensions(("x-role" = json!("manager")), ("x-step-up" = json!(true))),
     params(LeadFilter, ("format" = Option<String>, Query, description = "csv, json, ndjson; csv when left out"),
         ("limit" = Option<i64>, Query, description = "rows of a chunk at most, up to 25,000"), ("cursor" = Option<String>, Query, description = "`x-next-cursor` of the chunk before")),
     responses((status = 200, body = String, content_type = "text/csv")))]
@@ -50,7 +50,7 @@ pub(crate) async fn export_leads(
 
 /// Writes leads that match a list's filters into a file, as a job. Its `result` lists the parts with their SHA-256 and that of the whole.
 #[utoipa::path(post, path = "/api/leads/export", operation_id = "export_leads_as_job", tag = "jobs",
-    extensions(("x-role" = json!("manager")), ("x-scope" = json!("leads:read"))),
+    extensions(("x-role" = json!("manager")), ("x-step-up" = json!(true)), ("x-scope" = json!("leads:read"))),
     params(LeadFilter, ("format" = Option<String>, Query, description = "csv, ndjson; csv when left out")),
     responses((status = 202, body = Job)))]
 pub(crate) async fn export_leads_as_job(

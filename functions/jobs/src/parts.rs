@@ -69,7 +69,7 @@ pub(crate) async fn start_job(mut cx: Cx<ManageLeads>, PathId(id): PathId) -> Ap
 
 /// A part of a file that a job has written. The job's `result` lists them with their SHA-256; they are kept for seven days.
 #[utoipa::path(get, path = "/api/jobs/{id}/parts/{n}", operation_id = "get_job_part", tag = "jobs",
-    extensions(("x-role" = json!("manager"))), params(("id" = Uuid, Path), ("n" = i32, Path)),
+    extensions(("x-role" = json!("manager")), ("x-step-up" = json!(true))), params(("id" = Uuid, Path), ("n" = i32, Path)),
     responses((status = 200, body = String, content_type = "text/csv")))]
 pub(crate) async fn get_job_part(
     mut cx: Cx<ExportLeads>,

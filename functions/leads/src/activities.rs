@@ -2,6 +2,7 @@
 
 use axum::Json;
 use shared::{
+    accounts::refuse_disabled,
     auth::{
         ReadAnalytics, ReadAutomations, ReadFinance, ReadLeadLedgers, ReadLeads, ReadMessages, ReadTill,
         ReadWellness, WriteLeads,
@@ -118,6 +119,7 @@ pub(crate) async fn create_activity(
     Valid(new): Valid<NewActivity>,
 ) -> ApiResult {
     hold_lead(&mut cx, id).await?;
+    refuse_disabled(&mut cx.tx, "/assigneeId", new.assignee_id).await?;
     let (now, actor) = (cx.now(), (cx.actor.kind(), Some(cx.actor.id())));
     let activity = leads::insert_activity(&mut cx.tx, now, id, new, actor)
         .await
@@ -137,11 +139,13 @@ pub(crate) async fn update_activity(
     Valid(patch): Valid<ActivityPatch>,
 ) -> ApiResult {
     let own_records_of = cx.actor.own_records_of();
+    let assignee = patch.assignee_id.as_set().copied();
     let changed = leads::update_activity(&mut cx.tx, id, own_records_of, patch).await;
-    let (activity, version_before) = changed
+    let (activity, before) = changed
         .on_constraint("activities_assignee_id_fkey", unknown_assignee)?
         .ok_or_else(Problem::not_found)?;
-    if_match.require(version_before)?;
+    if_match.require(before.version)?;
+    refuse_disabled(&mut cx.tx, "/assigneeId", assignee.filter(|_| assignee != before.assignee_id)).await?;
     cx.commit(Versioned { version: activity.version, answer: Json(activity) }).await
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use shared::{
-    assignment::{self, Rotation},
+    assignment::{self, Rotation, UNKNOWN},
     auth::WriteLeads,
     http::{ApiResult, Check, Cx, FieldErrors, IfMatch, Patch, PathId, Problem, Valid},
     leads::{Lead, LeadPatch},
@@ -72,8 +72,9 @@ pub(crate) async fn assign_lead(
         if !assignment::lock_lead(&mut cx.tx, id, own_records_of.as_deref()).await? {
             return Err(Problem::not_found());
         }
+        let named = assignment.round_robin.as_ref().map(|turns| turns.user_ids.clone()).unwrap_or_default();
         let rotation = rotation(&mut cx, policy_id, assignment.round_robin).await?;
-        Patch::Set(whose_turn(&mut cx, &rotation).await?)
+        Patch::Set(whose_turn(&mut cx, &rotation, &named).await?)
     };
     let patch = LeadPatch { owner_id, ..LeadPatch::default() };
     change_by(cx, id, patch, &IfMatch::default(), policy_id).await
@@ -97,9 +98,15 @@ async fn rotation(
     Ok(policy.rotation())
 }
 
-async fn whose_turn(cx: &mut Cx<WriteLeads>, rotation: &Rotation) -> ApiResult<Uuid> {
+async fn whose_turn(cx: &mut Cx<WriteLeads>, rotation: &Rotation, named: &[Uuid]) -> ApiResult<Uuid> {
     let now = cx.now();
     let taken = assignment::take(&mut cx.tx, now, rotation, 1).await?;
+    let is_unknown =
+        |user: &Uuid| taken.absent.iter().any(|absent| absent.user_id == *user && absent.reason == UNKNOWN);
+    if let Some(place) = named.iter().position(is_unknown) {
+        let pointer = format!("/roundRobin/userIds/{place}");
+        return Err(Problem::invalid(pointer, "unknown_user", "There is no such colleague."));
+    }
     let owner = taken.turns.first().and_then(|turn| turn.owner());
     owner.ok_or_else(|| {
         let absent = serde_json::to_value(&taken.absent).unwrap_or_default();

@@ -4,6 +4,7 @@ use axum::Extension;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json, to_value};
 use shared::{
+    accounts::{disabled_user, refuse_disabled},
     auth::WriteLeads,
     db::OnConstraint,
     events::{EventKind, NewEvent, emit, emit_newcomers},
@@ -90,6 +91,7 @@ pub(crate) async fn create_leads(
             Some(BatchResult::Created(lead)) => Ok(lead),
             Some(BatchResult::Exists(id)) => Err(lead_exists(sees_all.then_some(id))),
             Some(BatchResult::UnknownOwner) => Err(unknown_owner()),
+            Some(BatchResult::DisabledOwner) => Err(disabled_user("/ownerId")),
             None => Err(Problem::internal()),
         });
         results.push(match outcome {
@@ -136,6 +138,7 @@ pub(crate) async fn upsert_lead(mut cx: Cx<WriteLeads>, Valid(mut new): Valid<Ne
         .on_constraint("leads_owner_id_fkey", unknown_owner)?;
     match upserted {
         Upserted::Created => {
+            refuse_disabled(&mut cx.tx, "/ownerId", lead.owner_id).await?;
             definitions.require(|key| custom.contains_key(key))?;
             custom_fields::require_consent(&mut cx, &definitions, lead.id, &custom).await?;
             let payload = to_value(&lead).map_err(|_| Problem::internal())?;

@@ -3,6 +3,7 @@
 use axum::Json;
 use serde::Deserialize;
 use shared::{
+    accounts::refuse_disabled,
     assignment::{self, Assigned},
     auth::{ManageLeads, Permission, WriteLeads},
     db::OnConstraint,
@@ -206,6 +207,7 @@ async fn told<P: Permission>(
     let now = cx.now();
     if let Some(previous) = updated.former_owner() {
         let (lead_id, owner) = (updated.lead.id, updated.lead.owner_id);
+        refuse_disabled(&mut cx.tx, "/ownerId", owner).await?;
         let actor = (cx.actor.kind(), Some(cx.actor.id()));
         let assigned = Assigned { lead_id, owner, previous, policy_id, absent: Vec::new(), actor };
         assignment::note(&mut cx.tx, now, &[assigned]).await?;

@@ -7,7 +7,8 @@ use shared::{
     db::OnConstraint,
     events::{EventKind, NewEvent, emit},
     http::{
-        ApiResult, Created, Cx, ListQuery, NoContent, Page, PathId, PathIds, Problem, QueryString, Valid,
+        ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, PathIds, Problem, QueryString,
+        Valid, Versioned,
     },
     leads::{
         self, IDENTITY_TAKEN, Identity, IdentityChange, IdentityFilter, IdentityPatch, NewIdentity,
@@ -55,7 +56,8 @@ pub(crate) async fn create_identity(
         added.on_constraint(PRIMARY_TAKEN, Problem::concurrent_change)?.ok_or_else(Problem::not_found)?;
     tell(&mut cx, &added).await?;
     let location = format!("/api/leads/{id}/identities/{}", added.identity.id);
-    cx.commit(Created { location, body: added.identity }).await
+    let version = added.identity.version;
+    cx.commit(Versioned { version, answer: Created { location, body: added.identity } }).await
 }
 
 /// Makes an address or number the primary one, or says whether the person has proved it.
@@ -65,6 +67,7 @@ pub(crate) async fn create_identity(
 pub(crate) async fn update_identity(
     mut cx: Cx<WriteLeads>,
     PathIds(lead, id): PathIds,
+    if_match: IfMatch,
     Valid(patch): Valid<IdentityPatch>,
 ) -> ApiResult {
     let (now, own_records_of) = (cx.now(), cx.actor.own_records_of());
@@ -72,21 +75,27 @@ pub(crate) async fn update_identity(
         .await
         .on_constraint(PRIMARY_TAKEN, Problem::concurrent_change)?
         .ok_or_else(Problem::not_found)?;
+    if_match.require(changed.version_before)?;
     if patch.is_primary == Some(true) && !changed.identity.is_primary {
         return Err(Problem::invalid("/isPrimary", "not_allowed", "Only addresses and numbers are primary."));
     }
     tell(&mut cx, &changed).await?;
-    cx.commit(Json(changed.identity)).await
+    cx.commit(Versioned { version: changed.identity.version, answer: Json(changed.identity) }).await
 }
 
 /// Removes an address, number or foreign id. The oldest other one of its kind becomes the primary one.
 #[utoipa::path(delete, path = "/api/leads/{id}/identities/{identityId}", operation_id = "delete_identity", tag = "leads",
     extensions(("x-role" = json!("staff"))), params(("id" = Uuid, Path), ("identityId" = Uuid, Path)),
     responses((status = 204)))]
-pub(crate) async fn delete_identity(mut cx: Cx<WriteLeads>, PathIds(lead, id): PathIds) -> ApiResult {
+pub(crate) async fn delete_identity(
+    mut cx: Cx<WriteLeads>,
+    PathIds(lead, id): PathIds,
+    if_match: IfMatch,
+) -> ApiResult {
     let own_records_of = cx.actor.own_records_of();
     let removed =
         leads::delete_identity(&mut cx.tx, lead, id, own_records_of).await?.ok_or_else(Problem::not_found)?;
+    if_match.require(removed.version_before)?;
     tell(&mut cx, &removed).await?;
     cx.commit(NoContent).await
 }

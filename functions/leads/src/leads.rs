@@ -3,6 +3,7 @@
 use axum::Json;
 use serde_json::to_value;
 use shared::{
+    accounts::refuse_disabled,
     auth::{Permission, ReadAdmin, ReadLeads, WriteLeads},
     db::OnConstraint,
     events::{EventKind, NewEvent, emit_newcomers},
@@ -39,6 +40,7 @@ pub(crate) async fn list_leads(mut cx: Cx<ReadLeads>, query: QueryString) -> Api
     responses((status = 201, body = Lead)))]
 pub(crate) async fn create_lead(mut cx: Cx<WriteLeads>, Valid(mut new): Valid<NewLead>) -> ApiResult {
     let now = cx.now();
+    refuse_disabled(&mut cx.tx, "/ownerId", new.owner_id).await?;
     // Who sees only own records would never see again what was just made.
     new.owner_id = new.owner_id.or(cx.actor.usual_owner());
     let identities =

@@ -30,7 +30,7 @@ const MOST_ROWS: i64 = 25_000;
 /// most 4 MB; `nextCursor`, `Link: rel="next"` and `x-next-cursor` say that there is more, and where. Secrets, and bodies that may
 /// tell of other people, are left out; the manifest names them.
 #[utoipa::path(post, path = "/api/leads/{id}/privacy/export", operation_id = "export_lead", tag = "leads",
-    extensions(("x-role" = json!("admin")), ("x-scope" = json!("admin:read"))),
+    extensions(("x-role" = json!("admin")), ("x-step-up" = json!(true)), ("x-scope" = json!("admin:read"))),
     params(("id" = Uuid, Path), ("limit" = Option<i64>, Query, description = "rows of a document at most, up to 25,000"),
         ("cursor" = Option<String>, Query, description = "`nextCursor` of the document before")),
     responses((status = 200, body = Object, content_type = "application/json")))]
@@ -120,7 +120,7 @@ pub(crate) struct Erased {
 /// Forgets a person, for good: with all leads that were merged into this one, in every table. Runs and messages that are under way are
 /// called off. Finalized documents keep what the law wants, the buyer's name sealed. Addresses that must be left alone stay so.
 #[utoipa::path(post, path = "/api/leads/{id}/privacy/erase", operation_id = "erase_lead", tag = "leads",
-    extensions(("x-role" = json!("admin")), ("x-scope" = json!("admin:write"))),
+    extensions(("x-role" = json!("admin")), ("x-step-up" = json!(true)), ("x-scope" = json!("admin:write"))),
     params(("id" = Uuid, Path)), request_body = Erasure, responses((status = 200, body = Erased)))]
 pub(crate) async fn erase_lead(
     mut cx: Cx<ErasePerson>,

@@ -120,6 +120,7 @@ pub(crate) async fn test_connection(
 ) -> ApiResult {
     let connection = find(&mut cx, id).await?;
     let account = messages::open_account(&mut cx.tx, &app, &connection).await?;
+    cx.refuse_unread()?;
     // Nothing was written, and no transaction may wait for somebody else's server.
     drop(cx);
     app.db.settle().await;

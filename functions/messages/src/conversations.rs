@@ -4,6 +4,7 @@ use axum::{Json, extract::State};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use shared::{
+    accounts::refuse_disabled,
     app::App,
     auth::{Permission, ReadMessages, WriteMessages},
     db::OnConstraint,
@@ -63,6 +64,8 @@ pub(crate) async fn update_conversation(
     if patch.snoozed_until.as_set().is_some_and(|until| *until <= now) {
         return Err(Problem::invalid("/snoozedUntil", "past", "A time in the future is expected."));
     }
+    let assignee = patch.assignee_id.as_set().copied().filter(|user| Some(*user) != before.assignee_id);
+    refuse_disabled(&mut cx.tx, "/assigneeId", assignee).await?;
     let conversation = messages::update_conversation(&mut cx.tx, now, id, before.version, patch)
         .await
         .on_constraint("conversations_assignee_id_fkey", || {

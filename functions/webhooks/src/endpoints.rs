@@ -155,6 +155,7 @@ pub(crate) async fn test_webhook_endpoint(
 ) -> ApiResult<Json<TestResult>> {
     let ping = endpoints::find_ping(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
     let tenant_id = cx.tx.tenant();
+    cx.refuse_unread()?;
     // Nothing outside is called within a transaction, and this one has changed nothing.
     drop(cx);
     app.db.settle().await;

@@ -7,6 +7,7 @@
 mod api_keys;
 mod credentials;
 mod device;
+mod disabled;
 mod erase;
 mod guesses;
 mod invites;
@@ -34,6 +35,7 @@ pub use credentials::{
 };
 pub use device::Device;
 pub(crate) use device::network;
+pub use disabled::{disabled_user, find_disabled, refuse_disabled};
 pub use erase::{
     ErasedRows, ErasedTable, TableCount, claim_ended, count_rows, end_tenant, erase_rows, erase_tenant,
     erased_rows, erasure_order, fits_a_request, release_ended,

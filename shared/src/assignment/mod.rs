@@ -24,4 +24,4 @@ pub use note::{Assigned, note};
 pub use store::{
     PolicyFilter, delete_policy, find_policy, insert_policy, list_policies, lock_lead, update_policy,
 };
-pub use take::{Absent, Taken, Turn, take};
+pub use take::{Absent, Taken, Turn, UNKNOWN, take};

@@ -36,13 +36,16 @@ impl Turn {
     }
 }
 
+/// Why somebody was left out who is no colleague, or no longer.
+pub const UNKNOWN: &str = "unknown";
+
 /// Why a colleague was left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Absent {
     /// The colleague.
     pub user_id: Uuid,
-    /// `inactive`, `away`, `offDuty` or `full`.
+    /// `unknown`, `inactive`, `away`, `offDuty` or `full`.
     pub reason: &'static str,
 }
 
@@ -79,7 +82,10 @@ pub async fn take(
     let mut absent = Vec::new();
     let mut players = Vec::new();
     for member in &rotation.members {
-        let Some(colleague) = known.get(&member.user_id) else { continue };
+        let Some(colleague) = known.get(&member.user_id) else {
+            absent.push(Absent { user_id: member.user_id, reason: UNKNOWN });
+            continue;
+        };
         if let Some(reason) = absence(tx, now, rotation, colleague) {
             absent.push(Absent { user_id: member.user_id, reason });
             continue;

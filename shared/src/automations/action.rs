@@ -11,7 +11,10 @@ use super::steps::{
     AssignOwner, Branch, CreateActivity, Exit, MoveStage, Notify, SendMessage, Split, Tags, UpdateLead, Wait,
     Webhook,
 };
-use crate::http::{FieldError, locate_field};
+use crate::{
+    http::{FieldError, locate_field},
+    json::Shape,
+};
 
 macro_rules! actions {
     ($($name:ident($config:ident) = $word:literal, $title:literal, $about:literal;)*) => {
@@ -61,5 +64,5 @@ actions! {
 }
 
 fn read<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, FieldError> {
-    serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| locate_field(&error))
+    serde_path_to_error::deserialize(Shape::of(Value::Object(fields))).map_err(|error| locate_field(&error))
 }

@@ -18,7 +18,7 @@ use super::{
     steps::{Day, LocalTime},
     validate::{self, GraphProblem},
 };
-use crate::{conditions::Condition, crypto::sha256, events::EventKind, http::locate_field};
+use crate::{conditions::Condition, crypto::sha256, events::EventKind, http::locate_field, json::Shape};
 
 /// The shape of stored graphs. A new shape gets a new number, and every number ever shipped stays readable.
 pub const GRAPH_SCHEMA: i16 = 1;
@@ -191,7 +191,7 @@ impl Definition {
             .as_object_mut()
             .and_then(|trigger| trigger.remove("filter"))
             .filter(|filter| !filter.is_null());
-        let read = serde_path_to_error::deserialize::<_, Trigger>(plain);
+        let read = serde_path_to_error::deserialize::<_, Trigger>(Shape::of(plain));
         let filter = read_condition(filter.as_ref(), "/trigger/filter", problems);
         let trigger = match read {
             Ok(trigger) => Trigger { filter, ..trigger },
@@ -211,7 +211,7 @@ impl Definition {
 
     fn check_reentry(&self, problems: &mut Vec<GraphProblem>) {
         let Some(reentry) = &self.reentry else { return };
-        match serde_path_to_error::deserialize::<_, Reentry>(reentry.clone()) {
+        match serde_path_to_error::deserialize::<_, Reentry>(Shape::of(reentry.clone())) {
             Err(error) => problems.push(GraphProblem::below("/reentry", None, locate_field(&error))),
             Ok(Reentry { mode: ReentryMode::Window, days })
                 if days.is_none_or(|days| !(1..=3_660).contains(&days)) =>

@@ -53,22 +53,30 @@ pub async fn missing_references(tx: &mut TenantTx, graph: &Graph) -> DbResult<Ve
     }
     let kinds: Vec<&str> = references.iter().map(|reference| reference.kind).collect();
     let ids: Vec<Uuid> = references.iter().map(|reference| reference.id).collect();
-    let known = sqlx::query_scalar!(
+    let found = sqlx::query!(
         r#"select case r.kind
                       when 'template' then exists (select from templates t where t.tenant_id = $1 and t.id = r.id and t.archived_at is null)
                       when 'stage' then exists (select from pipeline_stages s where s.tenant_id = $1 and s.id = r.id)
                       when 'policy' then exists (select from assignment_policies p where p.tenant_id = $1 and p.id = r.id)
-                      else exists (select from users u where u.tenant_id = $1 and u.id = r.id)
-                  end as "known!"
-             from unnest($2::text[], $3::uuid[]) with ordinality as r (kind, id, place) order by r.place"#,
+                      else u.id is not null
+                  end as "known!",
+                  coalesce(u.status = 'disabled', false) as "disabled!"
+             from unnest($2::text[], $3::uuid[]) with ordinality as r (kind, id, place)
+             left join users u on u.tenant_id = $1 and u.id = r.id and r.kind = 'user'
+            order by r.place"#,
         tx.tenant(),
         &kinds as &[&str],
         &ids,
     )
     .fetch_all(tx.conn())
     .await?;
-    let unknown = references.into_iter().zip(known).filter(|(_, known)| !known);
-    missing.extend(unknown.map(|(reference, _)| problem(&reference)));
+    for (reference, row) in references.iter().zip(found) {
+        if !row.known {
+            missing.push(problem(reference));
+        } else if row.disabled {
+            missing.push(place(reference, "disabled_user", "This colleague is disabled."));
+        }
+    }
     Ok(missing)
 }
 
@@ -104,6 +112,10 @@ fn problem(reference: &Reference<'_>) -> GraphProblem {
         "policy" => ("unknown_policy", "There is no such policy."),
         _ => ("unknown_user", "There is no such colleague."),
     };
+    place(reference, code, detail)
+}
+
+fn place(reference: &Reference<'_>, code: &'static str, detail: &'static str) -> GraphProblem {
     let pointer = format!("/steps/{}/{}", reference.place, reference.field);
     GraphProblem { step_id: Some(reference.step.to_owned()), ..GraphProblem::at(pointer, code, detail) }
 }

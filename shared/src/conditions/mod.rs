@@ -42,23 +42,25 @@ const MAX_DEPTH: usize = 8;
 const MAX_HISTORY: usize = 20;
 
 /// A condition tree.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(untagged)]
-#[schema(no_recursion)]
 pub enum Condition {
     /// Every part holds.
     All {
         /// The parts.
+        #[schema(no_recursion)]
         all: Vec<Condition>,
     },
     /// At least one part holds.
     Any {
         /// The parts.
+        #[schema(no_recursion)]
         any: Vec<Condition>,
     },
     /// None of the parts holds.
     Not {
         /// The parts.
+        #[schema(no_recursion)]
         not: Vec<Condition>,
     },
     /// One comparison.

@@ -3,6 +3,7 @@
 //! A tree that an outsider sends is read by hand: to serde a node with both `all` and `any` would be an `all`, and what the
 //! caller meant by the rest would be ignored.
 
+use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Map, Value};
 
 use super::{Comparison, Condition, MAX_DEPTH, lead_problems, unknown_names};
@@ -10,7 +11,31 @@ use crate::{
     auth::{Permission, ReadFinance, ReadMessages, ReadWellness},
     db::TenantTx,
     http::{Cx, FieldErrors, Problem, locate_field},
+    json::Shape,
 };
+
+/// What every reader that knows no pointers says.
+const NO_CONDITION: &str =
+    "invalid_condition: A condition is {field, op, value} or {all|any|not: [conditions]}.";
+
+/// By its words, not by trial: what is tried as one of several shapes also takes lists for objects.
+impl<'de> Deserialize<'de> for Condition {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        type Make = fn(Vec<Condition>) -> Condition;
+        const WORDS: [(&str, Make); 3] = [
+            ("all", |all| Condition::All { all }),
+            ("any", |any| Condition::Any { any }),
+            ("not", |not| Condition::Not { not }),
+        ];
+        let mut node = Value::deserialize(source)?;
+        let parts = WORDS.iter().find_map(|(word, make)| Some((node.as_object_mut()?.remove(*word)?, make)));
+        let read = match parts {
+            Some((parts, make)) => Vec::deserialize(Shape::of(parts)).map(make),
+            None => Comparison::deserialize(Shape::of(node)).map(Self::Compare),
+        };
+        read.map_err(|_| D::Error::custom(NO_CONDITION))
+    }
+}
 
 /// Reads a tree that a caller wants asked of all leads. Whoever asks what people wrote, bought or measured must be allowed to read
 /// that.
@@ -101,7 +126,7 @@ fn read_parts(
 }
 
 fn read_comparison(value: &Value, pointer: &str, errors: &mut FieldErrors) -> Option<Condition> {
-    match serde_path_to_error::deserialize::<_, Comparison>(value) {
+    match serde_path_to_error::deserialize::<_, Comparison>(Shape::of(value.clone())) {
         Ok(comparison) => Some(Condition::Compare(comparison)),
         Err(error) => {
             let found = locate_field(&error);

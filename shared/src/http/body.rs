@@ -12,7 +12,7 @@ use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 
 use super::{FieldError, FieldErrors, Problem};
-use crate::json::{JsonRefusal, parse_strict};
+use crate::json::{JsonRefusal, Shape, parse_strict};
 
 /// The body's bytes, as they came. The outermost layer has read them.
 #[derive(Clone, Debug, Default)]
@@ -74,11 +74,10 @@ pub fn parse<T: DeserializeOwned + Check>(bytes: &[u8]) -> Result<T, Problem> {
 /// # Errors
 /// 422 with pointers.
 pub fn parse_value<T: DeserializeOwned + Check>(value: Value) -> Result<T, Problem> {
-    // A derived shape would also take a list, and read it as its fields in their order.
     if !value.is_object() {
         return Err(Problem::invalid("", "wrong_type", "An object is expected."));
     }
-    let body: T = serde_path_to_error::deserialize(value).map_err(|error| locate(&error))?;
+    let body: T = serde_path_to_error::deserialize(Shape::of(value)).map_err(|error| locate(&error))?;
     let mut errors = FieldErrors::default();
     body.check(&mut errors);
     errors.into_result()?;

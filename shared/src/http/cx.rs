@@ -16,7 +16,7 @@ use chrono_tz::Tz;
 use http::{Method, StatusCode, header, request::Parts};
 use uuid::Uuid;
 
-use super::{Meter, Problem, RawBody, RequestId, idempotency::Claim};
+use super::{Meter, Problem, RawBody, RequestId, idempotency::Claim, meter::Unread};
 use crate::{
     app::App,
     auth::{
@@ -185,6 +185,7 @@ pub struct Cx<P> {
     request_id: String,
     queue: Queue,
     claim: Option<Claim>,
+    unread: Unread,
     permission: PhantomData<fn() -> P>,
 }
 
@@ -215,12 +216,21 @@ impl<P: Permission> Cx<P> {
         self.tx.zone()
     }
 
+    /// Refuses parameters of the address that nobody has read. Whoever commits nothing and acts all the same asks first.
+    ///
+    /// # Errors
+    /// 422 naming them.
+    pub fn refuse_unread(&self) -> Result<(), Problem> {
+        self.unread.refuse()
+    }
+
     /// Commits, stores the answer under the caller's idempotency key, and tells the queues what is owed.
     ///
     /// # Errors
-    /// When a deferred constraint refuses or the database is lost; nothing is then kept.
+    /// When the address has a parameter that nobody has read, a deferred constraint refuses or the database is lost; nothing is then kept.
     pub async fn commit(mut self, answer: impl IntoResponse) -> ApiResult {
         let mut response = answer.into_response();
+        self.refuse_unread()?;
         if let Some(claim) = self.claim.take() {
             response = claim.store(&mut self.tx, response).await?;
         }
@@ -292,7 +302,8 @@ impl<P: Permission> Cx<P> {
             None => None,
         };
         let request_id = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-        Ok(Self { tx, actor, now, request_id, queue: app.queue.clone(), claim, permission: PhantomData })
+        let (queue, unread) = (app.queue.clone(), Unread::of(parts)?);
+        Ok(Self { tx, actor, now, request_id, queue, claim, unread, permission: PhantomData })
     }
 }
 

@@ -20,7 +20,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use lambda_http::request::RequestContext;
 
-use super::{Problem, RawBody, etag, meter::Meter};
+use super::{Problem, RawBody, etag, fields::Fields, meter::Meter};
 use crate::{app::App, limits::Class, logging, mask};
 
 /// The most bytes that a body may have.
@@ -37,7 +37,11 @@ pub struct RequestId(pub String);
 pub struct ClientIp(pub IpAddr);
 
 /// Upholds the law around `next`.
-pub(super) async fn uphold(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub(super) async fn uphold(
+    State((app, fields)): State<(App, Fields)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     app.catch_up().await;
     let request_id = request_id(request.headers());
@@ -46,6 +50,10 @@ pub(super) async fn uphold(State(app): State<App>, mut request: Request, next: N
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "unknown".to_owned(), |p| p.as_str().to_owned());
+    let asked = match method {
+        Method::GET => fields.take(&route, request.uri_mut()),
+        _ => None,
+    };
     let query = request.uri().query().filter(|_| method == Method::GET).map(str::to_owned);
     let if_none_match = request.headers().get(header::IF_NONE_MATCH).cloned();
     let (address, named) = match client_address(&app, &request) {
@@ -74,16 +82,10 @@ pub(super) async fn uphold(State(app): State<App>, mut request: Request, next: N
     {
         response = problem.into_response();
     }
-    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        response = render(problem, &request_id);
+    if let Some(asked) = asked {
+        response = asked.narrow(response).await.unwrap_or_else(IntoResponse::into_response);
     }
-    if method == Method::GET
-        && response.status() == StatusCode::OK
-        && response.extensions().get::<etag::HoldsMore>().is_none()
-        && etag::not_modified(if_none_match.as_ref(), response.headers())
-    {
-        response = strip_body(response);
-    }
+    response = shape(response, &method, if_none_match.as_ref(), &request_id);
     if meter.hides_addresses() {
         response = hide_addresses(response, &request_id).await;
     }
@@ -100,6 +102,30 @@ pub(super) async fn uphold(State(app): State<App>, mut request: Request, next: N
         tenant: meter.tenant(),
     });
     response
+}
+
+/// Renders a problem, and answers a conditional read.
+fn shape(
+    mut response: Response,
+    method: &Method,
+    if_none_match: Option<&HeaderValue>,
+    request_id: &str,
+) -> Response {
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        response = render(problem, request_id);
+    }
+    let unchanged = method == Method::GET
+        && response.status() == StatusCode::OK
+        && response.extensions().get::<etag::HoldsMore>().is_none()
+        && etag::not_modified(if_none_match, response.headers());
+    if unchanged { strip_body(response) } else { response }
+}
+
+/// What comes before the handler: the count of visitors, an address without stray parameters, the body.
+async fn admit(app: &App, meter: &Meter, request: &mut Request, route: &str) -> Result<(), Problem> {
+    meter.count_visitor(app).await?;
+    meter.refuse_at_door(route, request.uri().query())?;
+    read_body(request, route).await
 }
 
 /// The caller's own id when it is a plain word, else a new one.
@@ -133,11 +159,6 @@ fn gateway_address(request: &Request) -> ClientIp {
         Some(_) | None => None,
     };
     ClientIp(from_gateway.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
-}
-
-async fn admit(app: &App, meter: &Meter, request: &mut Request, route: &str) -> Result<(), Problem> {
-    meter.count_visitor(app).await?;
-    read_body(request, route).await
 }
 
 async fn read_body(request: &mut Request, route: &str) -> Result<(), Problem> {

@@ -78,6 +78,16 @@ impl Meter {
         }
     }
 
+    /// Refuses the parameters of a call that signs somebody in or up: none reads any, and none gets far enough to notice by itself.
+    pub(super) fn refuse_at_door(&self, route: &str, query: Option<&str>) -> Result<(), Problem> {
+        match query {
+            Some(query) if self.class == Some(Class::Door) && route.starts_with("/api/auth/") => {
+                Params::parse(query, chrono_tz::UTC).finish()
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     pub(super) fn tenant(&self) -> Option<TenantId> {
         self.tenant.get().copied()
     }
@@ -205,6 +215,23 @@ impl Meter {
     fn note(&self, reading: Reading) -> Result<(), Problem> {
         let _ = self.reading.set(reading);
         reading.allow()
+    }
+}
+
+/// The parameters of a request, until its handler has run and it is known whether anybody reads them.
+pub(super) struct Unread {
+    meter: Meter,
+    query: Option<String>,
+}
+
+impl Unread {
+    pub(super) fn of(parts: &Parts) -> Result<Self, Problem> {
+        Ok(Self { meter: Meter::of(parts)?, query: parts.uri.query().map(str::to_owned) })
+    }
+
+    /// Refuses them before anything is kept, when nobody has read them.
+    pub(super) fn refuse(&self) -> Result<(), Problem> {
+        self.meter.refuse_unread(self.query.as_deref())
     }
 }
 

@@ -14,6 +14,7 @@ mod common;
 mod cx;
 mod door_key;
 mod etag;
+mod fields;
 mod front_end;
 mod idempotency;
 mod law;

@@ -12,7 +12,7 @@ mod prose;
 use serde_json::{Value, json};
 use utoipa::openapi::OpenApi;
 
-use super::{Api, ProblemBody, common};
+use super::{Api, ProblemBody, common, fields};
 
 /// Merges the functions' routes and adds what the law adds to each: the problem answer, the credentials, the headers.
 ///
@@ -80,17 +80,16 @@ fn add_components(document: &mut Value) -> Result<(), serde_json::Error> {
 }
 
 /// Operations that change a resource without regard to its version: what they do cannot overwrite another change.
-const WITHOUT_VERSION: [&str; 6] = [
-    "cancel_message",
-    "delete_api_key",
-    "delete_identity",
-    "delete_session",
-    "delete_tenant",
-    "reschedule_message",
-];
+const WITHOUT_VERSION: [&str; 5] =
+    ["cancel_message", "delete_api_key", "delete_session", "delete_tenant", "reschedule_message"];
+
+/// Operations, and a filter of their list that they do not take: what is in the bin does not leave.
+const WITHOUT_PARAMETER: [(&str, &str); 2] =
+    [("export_leads", "deleted"), ("export_leads_as_job", "deleted")];
 
 /// Public operations whose effect an `Idempotency-Key` keeps from being repeated.
-const PUBLIC_WITH_KEY: [&str; 4] = ["accept_invite", "register_tenant", "reset_password", "verify_email"];
+const PUBLIC_WITH_KEY: [&str; 5] =
+    ["accept_invite", "forgot_password", "register_tenant", "reset_password", "verify_email"];
 
 /// Every other PATCH and DELETE compares the version, as the law says. A few name the header themselves.
 fn takes_if_match(method: &str, operation: &mut Value) -> bool {
@@ -106,6 +105,14 @@ fn complete(method: &str, operation: &mut Value) {
         operation["responses"] = json!({});
     }
     operation["responses"]["default"] = json!({"$ref": "#/components/responses/Problem"});
+    if fields::are_taken(method, operation) {
+        parameters(operation).push(json!({"name": fields::NAME, "in": "query",
+            "schema": {"type": "array", "items": {"type": "string"}}}));
+    }
+    let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
+    parameters(operation).retain(|parameter| {
+        !WITHOUT_PARAMETER.iter().any(|(other, name)| *other == id && parameter["name"] == *name)
+    });
     for parameter in parameters(operation) {
         tidy_query_parameter(parameter);
     }
@@ -120,8 +127,7 @@ fn complete(method: &str, operation: &mut Value) {
             operation["x-scope"] = json!(usual_scope(method, operation));
         }
     }
-    let id = operation["operationId"].as_str().unwrap_or_default();
-    if method == "post" && (role != "public" || PUBLIC_WITH_KEY.contains(&id)) {
+    if method == "post" && (role != "public" || PUBLIC_WITH_KEY.contains(&id.as_str())) {
         parameters(operation)
             .push(header("Idempotency-Key", "Repeating the request with the same key has no second effect."));
     }

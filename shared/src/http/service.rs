@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{Problem, common, law};
+use super::{Problem, common, fields::Fields, law};
 use crate::{app::App, webhooks::sources::may_post};
 
 /// What pages of other origins may read beside the headers that every page may. The tests look at each answer that they get: one with another
@@ -31,7 +31,7 @@ pub type Api = OpenApiRouter<App>;
 
 /// Completes a function's routes into the service that Lambda or the laptop runs.
 pub fn service(api: Api, app: App) -> Router {
-    let (router, _) = api.merge(common::routes()).split_for_parts();
+    let (router, description) = api.merge(common::routes()).split_for_parts();
     let cors = cors(&app);
     router
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "no_such_route", "There is no such route."))
@@ -42,7 +42,7 @@ pub fn service(api: Api, app: App) -> Router {
                 "This route has no such method.",
             )
         })
-        .layer(axum::middleware::from_fn_with_state(app.clone(), law::uphold))
+        .layer(axum::middleware::from_fn_with_state((app.clone(), Fields::new(description)), law::uphold))
         .layer(cors)
         .with_state(app)
 }

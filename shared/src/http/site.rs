@@ -47,7 +47,12 @@ impl FromRequestParts<App> for SiteCx {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Refusal> {
         let now = clock::now();
         let (open, by_site_key) = match site_key(parts) {
-            Some(key) => (open(key.as_ref(), parts, app).await?, true),
+            Some(key) => {
+                let open = open(key.as_ref(), parts, app).await?;
+                // Beside the key, a page may add what it likes to its own calls.
+                Meter::of(parts)?.reads_query();
+                (open, true)
+            }
             None => (authenticate(parts, app, now).await?, false),
         };
         Ok(Self { cx: Cx::admit(parts, app, now, open).await?, by_site_key })

@@ -313,7 +313,16 @@ pub async fn insert_activity(
     Ok(activity)
 }
 
-/// Changes an activity of a lead that the caller may see. The second value is the version before the change.
+/// What an activity was before a change.
+#[derive(Clone, Copy, Debug)]
+pub struct ActivityBefore {
+    /// Its version.
+    pub version: i64,
+    /// Who was to do it.
+    pub assignee_id: Option<Uuid>,
+}
+
+/// Changes an activity of a lead that the caller may see.
 ///
 /// # Errors
 /// `activities_assignee_id_fkey` for an unknown assignee.
@@ -322,15 +331,14 @@ pub async fn update_activity(
     id: Uuid,
     own_records_of: Owners<'_>,
     patch: ActivityPatch,
-) -> DbResult<Option<(Activity, i64)>> {
+) -> DbResult<Option<(Activity, ActivityBefore)>> {
     let (titled, title) = patch.title.into_parts();
     let (bodied, body) = patch.body.into_parts();
     let (has_data, data) = patch.data.into_parts();
     let (due, due_at) = patch.due_at.into_parts();
     let (done, done_at) = patch.done_at.into_parts();
     let (assigned, assignee_id) = patch.assignee_id.into_parts();
-    let activity = sqlx::query_as!(
-        Activity,
+    let row = sqlx::query!(
         r#"update activities a
               set title = case when $4 then $5 else a.title end, body = case when $6 then $7 else a.body end,
                   data = case when $8 then coalesce($9::jsonb, '{}') else a.data end,
@@ -338,11 +346,12 @@ pub async fn update_activity(
                   done_at = case when $12 then $13 else a.done_at end,
                   assignee_id = case when $14 then $15 else a.assignee_id end,
                   occurred_at = coalesce($16, a.occurred_at)
-             from leads l
+             from leads l, activities before
             where a.tenant_id = $1 and a.id = $2 and l.tenant_id = $1 and l.id = a.lead_id and l.deleted_at is null
-              and ($3::uuid[] is null or l.owner_id = any ($3))
-           returning a.id, a.lead_id, a.kind, a.title as "title: _", a.body as "body: _", a.data as "data: _", a.actor_id,
-                     a.due_at, a.done_at, a.assignee_id, a.occurred_at, a.version"#,
+              and ($3::uuid[] is null or l.owner_id = any ($3)) and before.tenant_id = $1 and before.id = a.id
+           returning a.id, a.lead_id, a.kind, a.title as "title: Private<String>", a.body as "body: Private<String>",
+                     a.data as "data: Private<Value>", a.actor_id, a.due_at, a.done_at, a.assignee_id, a.occurred_at, a.version,
+                     before.assignee_id as assignee_before"#,
         tx.tenant(),
         id,
         own_records_of,
@@ -362,9 +371,23 @@ pub async fn update_activity(
     )
     .fetch_optional(tx.conn())
     .await?;
-    // The trigger raises the version by one with each change.
-    Ok(activity.map(|activity| {
-        let before = activity.version - 1;
+    Ok(row.map(|row| {
+        // The trigger raises the version by one with each change.
+        let before = ActivityBefore { version: row.version - 1, assignee_id: row.assignee_before };
+        let activity = Activity {
+            id: row.id,
+            lead_id: row.lead_id,
+            kind: row.kind,
+            title: row.title,
+            body: row.body,
+            data: row.data,
+            actor_id: row.actor_id,
+            due_at: row.due_at,
+            done_at: row.done_at,
+            assignee_id: row.assignee_id,
+            occurred_at: row.occurred_at,
+            version: row.version,
+        };
         (activity, before)
     }))
 }

@@ -1,6 +1,6 @@
 //! Many leads at once, in a bounded number of statements.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -21,6 +21,8 @@ pub enum BatchResult {
     Exists(Uuid),
     /// There is no such colleague.
     UnknownOwner,
+    /// The colleague is disabled.
+    DisabledOwner,
 }
 
 /// Inserts those leads that are new, with their identities, consents and first activities, and says of each what became
@@ -60,8 +62,10 @@ async fn attempt(
         let pairs = identities.pairs();
         if let Some(existing) = pairs.iter().find_map(|pair| known.get(pair)) {
             results.push(Err(BatchResult::Exists(*existing)));
-        } else if new.owner_id.is_some_and(|owner| !owners.contains(&owner)) {
+        } else if new.owner_id.is_some_and(|owner| !owners.contains_key(&owner)) {
             results.push(Err(BatchResult::UnknownOwner));
+        } else if new.owner_id.is_some_and(|owner| owners.get(&owner) == Some(&false)) {
+            results.push(Err(BatchResult::DisabledOwner));
         } else {
             let id = new_id();
             rows.push(row(id, new, identities, now, actor));
@@ -104,19 +108,20 @@ async fn leads_of_identities(
     Ok(found.into_iter().filter_map(|row| Some((at(row.place)?, row.lead_id))).collect())
 }
 
-async fn owners(tx: &mut TenantTx, items: &[(NewLead, Identities)]) -> DbResult<HashSet<Uuid>> {
+/// The colleagues who are named, and whether they can be given anything.
+async fn owners(tx: &mut TenantTx, items: &[(NewLead, Identities)]) -> DbResult<HashMap<Uuid, bool>> {
     let wanted: Vec<Uuid> = items.iter().filter_map(|(new, _)| new.owner_id).collect();
     if wanted.is_empty() {
-        return Ok(HashSet::new());
+        return Ok(HashMap::new());
     }
-    let found = sqlx::query_scalar!(
-        "select id from users where tenant_id = $1 and id = any($2)",
+    let found = sqlx::query!(
+        r#"select id, status <> 'disabled' as "enabled!" from users where tenant_id = $1 and id = any($2)"#,
         tx.tenant(),
         &wanted
     )
     .fetch_all(tx.conn())
     .await?;
-    Ok(found.into_iter().collect())
+    Ok(found.into_iter().map(|user| (user.id, user.enabled)).collect())
 }
 
 /// One lead as `jsonb_to_recordset` reads it.

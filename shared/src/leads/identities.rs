@@ -43,6 +43,8 @@ pub struct Identity {
     pub verified_at: Option<DateTime<Utc>>,
     /// When it became known.
     pub created_at: DateTime<Utc>,
+    /// Raised by every change; its `ETag` is `"v<version>"`.
+    pub version: i64,
 }
 
 /// A kind of identity.
@@ -164,6 +166,8 @@ impl FromQuery for IdentityFilter {
 pub struct IdentityChange {
     /// The identity.
     pub identity: Identity,
+    /// Its version before that.
+    pub version_before: i64,
     /// When it changed the address or number that the lead shows: the former one.
     pub shown_before: Option<Option<String>>,
 }
@@ -184,8 +188,9 @@ pub async fn list_identities(
         push_any(&mut select, "i.kind", &query.filter.kind);
         select
     };
-    let mut select =
-        filtered("select i.id, i.lead_id, i.kind, i.value, i.is_primary, i.verified_at, i.created_at");
+    let mut select = filtered(
+        "select i.id, i.lead_id, i.kind, i.value, i.is_primary, i.verified_at, i.created_at, i.version",
+    );
     push_page(&mut select, "i", &query.page);
     let rows = select.build_query_as::<Identity>().fetch_all(tx.conn()).await?;
     let mut page =
@@ -228,7 +233,7 @@ pub async fn insert_identity(
                from l where l.becomes_primary and leads.tenant_id = $1 and leads.id = l.id
          )
          select added.id, added.lead_id, added.kind, added.value as "value: Private<String>", added.is_primary,
-                added.verified_at, added.created_at, l.shown from added, l"#,
+                added.verified_at, added.created_at, added.version, l.shown from added, l"#,
         tx.tenant(),
         lead,
         own_records_of,
@@ -240,6 +245,7 @@ pub async fn insert_identity(
     .fetch_optional(tx.conn())
     .await?;
     Ok(row.map(|row| IdentityChange {
+        version_before: row.version,
         shown_before: row.is_primary.then_some(row.shown),
         identity: Identity {
             id: row.id,
@@ -249,6 +255,7 @@ pub async fn insert_identity(
             is_primary: row.is_primary,
             verified_at: row.verified_at,
             created_at: row.created_at,
+            version: row.version,
         },
     }))
 }
@@ -272,7 +279,7 @@ pub async fn update_identity(
                 and ($4::uuid[] is null or o.owner_id = any ($4))
                 for update
          ), target as (
-             select i.id, i.kind, i.normalized, case i.kind when 'email' then l.email else l.phone end as shown,
+             select i.id, i.kind, i.normalized, i.version, case i.kind when 'email' then l.email else l.phone end as shown,
                     $5 and not i.is_primary and i.kind in ('email', 'phone') as promoted
                from l join lead_identities i on i.tenant_id = $1 and i.lead_id = l.id and i.id = $3
          ), demoted as (
@@ -291,7 +298,7 @@ pub async fn update_identity(
                from target t where t.promoted and leads.tenant_id = $1 and leads.id = $2
          )
          select c.id, c.lead_id, c.kind, c.value as "value: Private<String>", c.is_primary, c.verified_at, c.created_at,
-                t.promoted as "promoted!", t.shown from changed c, target t"#,
+                c.version, t.version as version_before, t.promoted as "promoted!", t.shown from changed c, target t"#,
         tx.tenant(),
         lead,
         id,
@@ -303,6 +310,7 @@ pub async fn update_identity(
     .fetch_optional(tx.conn())
     .await?;
     Ok(row.map(|row| IdentityChange {
+        version_before: row.version_before,
         shown_before: row.promoted.then_some(row.shown),
         identity: Identity {
             id: row.id,
@@ -312,6 +320,7 @@ pub async fn update_identity(
             is_primary: row.is_primary,
             verified_at: row.verified_at,
             created_at: row.created_at,
+            version: row.version,
         },
     }))
 }
@@ -352,7 +361,7 @@ pub async fn delete_identity(
                 and leads.tenant_id = $1 and leads.id = removed.lead_id
          )
          select removed.id, removed.lead_id, removed.kind, removed.value as "value: Private<String>", removed.is_primary,
-                removed.verified_at, removed.created_at from removed"#,
+                removed.verified_at, removed.created_at, removed.version from removed"#,
         tx.tenant(),
         lead,
         id,
@@ -361,6 +370,7 @@ pub async fn delete_identity(
     .fetch_optional(tx.conn())
     .await?;
     Ok(row.map(|row| IdentityChange {
+        version_before: row.version,
         shown_before: row.is_primary.then(|| Some(row.value.expose().clone())),
         identity: Identity {
             id: row.id,
@@ -370,6 +380,7 @@ pub async fn delete_identity(
             is_primary: row.is_primary,
             verified_at: row.verified_at,
             created_at: row.created_at,
+            version: row.version,
         },
     }))
 }

@@ -27,8 +27,8 @@ mod update;
 mod upsert;
 
 pub use activities::{
-    Activity, ActivityFilter, ActivityPatch, NewActivity, delete_activity, find_activity, insert_activity,
-    list_activities, update_activity,
+    Activity, ActivityBefore, ActivityFilter, ActivityPatch, NewActivity, delete_activity, find_activity,
+    insert_activity, list_activities, update_activity,
 };
 pub use batch::{BatchResult, insert_all};
 pub use bin::{archive, find_archived, restore, rival_of};

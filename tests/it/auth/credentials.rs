@@ -1,10 +1,11 @@
 //! Passwords and addresses: forgotten, changed, proved.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{alter, client, login, mail, refresh, sign_in, text, token_of};
 use crate::support::{
-    Client, Tenant,
+    Client, Tenant, eventually,
     tenant::{PASSWORD, unique_email},
 };
 
@@ -143,4 +144,40 @@ async fn an_address_is_proved_by_its_mail_and_changes_only_then() {
     let asked = tenant.post("/api/me/email", json!({"email": taken})).await.expect(202);
     verify(text(&asked["token"]).to_owned()).await.expect_problem(409, "user_exists");
     sign_in(&new).await;
+}
+
+#[tokio::test]
+async fn a_repeated_key_sends_one_mail_and_tells_nobody_whether_it_did() {
+    let tenant = Tenant::new().await;
+    let ask = async |email: &str, key: &str| {
+        let anonymous = Client::anonymous();
+        let request = anonymous.request(Method::POST, "/api/auth/forgot").header("idempotency-key", key);
+        let answer = anonymous.send(request.json(&json!({"email": email}))).await;
+        answer.expect(202);
+        assert_eq!(answer.header("idempotency-replayed"), "", "{answer}");
+        answer
+    };
+    let stranger = unique_email("nobody");
+    for key in ["first", "first", "second"] {
+        let (known, unknown) = (ask(&tenant.email, key).await, ask(&stranger, key).await);
+        let names = |answer: &crate::support::Answer| {
+            answer.headers.keys().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&known), names(&unknown));
+    }
+    // The same key and address with another body opens nothing new either.
+    let other = json!({"email": tenant.email, "tenant": tenant.id});
+    let request = tenant.request(Method::POST, "/api/auth/forgot").header("idempotency-key", "second");
+    let answer = tenant.send(request.json(&other)).await;
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (202, "{}"));
+    let address = "/api/messages/sandbox";
+    let sent = eventually("both mails", async || {
+        let request = tenant.request(Method::GET, address).query(&[("recipient", &tenant.email)]);
+        let page = tenant.send(request).await.expect(200);
+        let resets = page["items"].as_array().unwrap().iter();
+        let resets = resets.filter(|mail| mail["subject"] == "Choose a new password").count();
+        (resets >= 2).then_some(resets)
+    })
+    .await;
+    assert_eq!(sent, 2);
 }

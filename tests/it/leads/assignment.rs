@@ -50,6 +50,11 @@ async fn rush(tenant: &Tenant, number: usize) -> Vec<Value> {
     join_all((0..number).map(one)).await
 }
 
+async fn disable(tenant: &Tenant, user: &Value) {
+    let path = format!("/api/users/{}", user.as_str().unwrap());
+    tenant.patch(&path, json!({"status": "disabled"})).await.expect(200);
+}
+
 async fn set_hours(tenant: &Tenant, user: &Value, body: Value) {
     let path = format!("/api/users/{}/availability", user.as_str().unwrap());
     tenant.send(tenant.request(Method::PUT, &path).json(&body)).await.expect(200);
@@ -121,12 +126,9 @@ async fn who_is_off_duty_away_or_full_is_left_out_and_the_lead_stays() {
     let far = json!({"workingHours": [{"day": other_day(), "from": "00:00", "to": "23:59"}]});
     set_hours(&tenant, &ids[0], far).await;
     set_hours(&tenant, &ids[1], json!({"awayUntil": "2199-01-01T00:00:00Z"})).await;
-    tenant
-        .patch(&format!("/api/users/{}", ids[2].as_str().unwrap()), json!({"status": "disabled"}))
-        .await
-        .expect(200);
     let members: Vec<Value> = ids.iter().map(|id| json!({"userId": id, "capacity": 3})).collect();
     let made = policy(&tenant, json!({"members": members})).await;
+    disable(&tenant, &ids[2]).await;
     let leads = rush(&tenant, 5).await;
     assert_eq!(shares(&leads, &ids), [0, 0, 0, 3, 2]);
     let left = leads.iter().find(|lead| lead["ownerId"].is_null()).unwrap();

@@ -228,3 +228,41 @@ async fn money_is_for_nobody_who_is_gone_and_a_colleague_is_not_told_of_leads_th
     let payment = json!({"leadId": lead["id"], "amount": 100, "currency": "EUR", "tender": "cash"});
     tenant.post("/api/finance/payments", payment).await.expect_invalid("/leadId", "unknown_lead");
 }
+
+#[tokio::test]
+async fn an_identity_has_versions_of_its_own() {
+    let tenant = Tenant::new().await;
+    let lead = tenant.lead(json!({})).await;
+    let identities = format!("{}/identities", path(&lead));
+    let made = tenant.post(&identities, json!({"kind": "email", "value": unique_email("second")})).await;
+    let address = made.header("location").to_owned();
+    let (first, made) = (made.header("etag").to_owned(), made.expect(201));
+    let change = async |method: Method, seen: &str| {
+        let request = tenant.request(method, &address).header("if-match", seen);
+        tenant.send(request.json(&json!({"verified": true}))).await
+    };
+    let changed = change(Method::PATCH, &first).await;
+    let second = changed.header("etag").to_owned();
+    assert_eq!(second, format!("\"v{}\"", changed.expect(200)["version"]));
+    let refused = change(Method::PATCH, &first).await;
+    refused.expect_problem(412, "stale_version");
+    assert_eq!(refused.header("etag"), second);
+    // Another one that becomes the primary one changes this one only if it was.
+    let primary = tenant.get(&format!("{identities}?sort=createdAt")).await.expect(200)["items"][0].clone();
+    assert_eq!(primary["isPrimary"], true);
+    tenant.patch(&address, json!({"isPrimary": true})).await.expect(200);
+    let demoted = tenant.get(&format!("{identities}?sort=createdAt")).await.expect(200)["items"][0].clone();
+    assert_eq!(
+        (&demoted["isPrimary"], demoted["version"].as_i64()),
+        (&json!(false), primary["version"].as_i64().map(|v| v + 1))
+    );
+    // The bin is no change of what is known about a person.
+    let version = tenant.get(&identities).await.expect(200)["items"][0]["version"].clone();
+    tenant.delete(&path(&lead)).await.expect_status(204);
+    tenant.post(&format!("{}/restore", path(&lead)), json!({})).await.expect(200);
+    let listed = tenant.get(&identities).await.expect(200);
+    assert_eq!((&listed["items"][0]["id"], &listed["items"][0]["version"]), (&made["id"], &version));
+    change(Method::DELETE, &second).await.expect_problem(412, "stale_version");
+    let current = format!("\"v{version}\"");
+    change(Method::DELETE, &current).await.expect_status(204);
+}

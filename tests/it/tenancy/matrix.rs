@@ -102,6 +102,27 @@ async fn what_is_about_the_whole_business_is_refused_to_whoever_sees_a_part_of_i
 }
 
 #[tokio::test]
+async fn what_wants_the_password_again_says_so_and_nothing_else_does() {
+    let tenant = Tenant::new().await;
+    let stale = format!(
+        "begin; set local app.tenant_id = '{}'; update sessions set authenticated_at = now() - interval '1 hour'; commit",
+        tenant.id
+    );
+    stack().execute(private_postgres::DATABASE, &stale);
+    let mut asked_again = 0;
+    for route in guarded().filter(|route| route.operation != "logout_everywhere") {
+        let answer = call(&tenant, &route, &fill(&route.path, &[]), Some(&Value::Null)).await;
+        if route.needs_password {
+            answer.expect_problem(401, "reauth_required");
+            asked_again += 1;
+        } else {
+            assert_ne!(answer.status, 401, "declare x-step-up: {answer}");
+        }
+    }
+    assert!(asked_again > 10, "only {asked_again} routes want the password");
+}
+
+#[tokio::test]
 async fn another_tenants_ids_are_exactly_as_absent_as_ids_that_nobody_has() {
     keeps_apart(Tenant::new().await, Neighbour::new().await).await;
 }

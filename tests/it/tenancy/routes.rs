@@ -16,6 +16,8 @@ pub struct Route {
     pub role: String,
     /// Whether a user must see all records.
     pub needs_all: bool,
+    /// Whether a user must have given the password just now.
+    pub needs_password: bool,
     /// All that the description says of it.
     pub description: Value,
 }
@@ -32,6 +34,7 @@ pub fn routes() -> Vec<Route> {
                 operation: operation["operationId"].as_str().unwrap().to_owned(),
                 role: operation["x-role"].as_str().unwrap_or("undeclared").to_owned(),
                 needs_all: operation["x-record-scope"] == "all",
+                needs_password: operation["x-step-up"] == true,
                 description: operation.clone(),
             });
         }

@@ -41,7 +41,11 @@ const TAGS: [(&str, &str); 10] = [
 ];
 
 /// The parameters that are the same wherever they occur.
-const PARAMETERS: [(&str, &str); 6] = [
+const PARAMETERS: [(&str, &str); 7] = [
+    (
+        "fields",
+        "Only these members, in a list of each item; all when left out. `nextCursor` and `total` stay, and the `ETag` is that of the whole.",
+    ),
     ("id", "The resource. One of another business is answered like one that does not exist."),
     ("identityId", "The identity, from the list of the lead's identities."),
     ("token", "The token of the address, as it was given when the address was made."),
@@ -84,8 +88,12 @@ fn part_summary(operation: &mut Value) {
         Some(records) => format!("A user needs the record scope `{records}`."),
         None => String::new(),
     };
+    let step_up = match operation["x-step-up"].as_bool() {
+        Some(true) => "Wants the password within the last five minutes.",
+        Some(false) | None => "",
+    };
     let known = operation["description"].as_str().unwrap_or_default();
-    let parts = [rest, known, &who, &whole].into_iter().filter(|part| !part.is_empty());
+    let parts = [rest, known, &who, &whole, step_up].into_iter().filter(|part| !part.is_empty());
     let description = parts.collect::<Vec<_>>().join("\n\n");
     operation["summary"] = json!(first);
     operation["description"] = json!(description);

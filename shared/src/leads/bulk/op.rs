@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
+    accounts::disabled_user,
     automations,
     db::TenantTx,
     http::{Check, FieldErrors, FromQuery, Params, Patch, Problem, parse_value},
@@ -244,6 +245,7 @@ pub async fn check(tx: &mut TenantTx, op: &BulkOp) -> Result<(), Problem> {
             let named = |name: &str| change.fields.get(name).and_then(Value::as_str)?.parse::<Uuid>().ok();
             let known = sqlx::query!(
                 r#"select ($2::uuid is null or exists (select from users where tenant_id = $1 and id = $2)) as "owner!",
+                          exists (select from users where tenant_id = $1 and id = $2 and status = 'disabled') as "disabled!",
                           ($3::uuid is null or exists (select from pipeline_stages where tenant_id = $1 and id = $3)) as "stage!""#,
                 tx.tenant(),
                 named("ownerId"),
@@ -258,6 +260,9 @@ pub async fn check(tx: &mut TenantTx, op: &BulkOp) -> Result<(), Problem> {
                     "unknown_user",
                     "There is no such colleague.",
                 ));
+            }
+            if known.disabled {
+                return Err(disabled_user("/params/ownerId"));
             }
             if !known.stage {
                 return Err(Problem::invalid("/params/stageId", "unknown_stage", "There is no such stage."));

@@ -164,6 +164,10 @@ impl Plan<'_> {
             draft.set(|lead| &mut lead.status, status.clone());
         }
         if record.owner.is_some() {
+            let is_new = draft.lead.owner_id != record.owner;
+            if is_new && record.owner.is_some_and(|user| self.business.is_disabled(user)) {
+                return Err(refuse("disabled_user", "This colleague is disabled.", "ownerId"));
+            }
             draft.set(|lead| &mut lead.owner_id, record.owner);
         }
         if record.stage.is_some() {

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -56,6 +57,7 @@ pub(super) struct Business {
     zone: Tz,
     now: DateTime<Utc>,
     users: HashSet<Uuid>,
+    disabled: HashSet<Uuid>,
     addresses: HashMap<String, Uuid>,
     stages: HashSet<Uuid>,
     stage_names: HashMap<String, Option<Uuid>>,
@@ -68,7 +70,7 @@ impl Business {
     /// Reads what a portion needs: few rows, once for many.
     pub(super) async fn load(tx: &mut TenantTx, now: DateTime<Utc>) -> DbResult<Self> {
         let users = sqlx::query!(
-            "select id, lower(email) as \"email!\" from users where tenant_id = $1",
+            "select id, lower(email) as \"email!\", status = 'disabled' as \"disabled!\" from users where tenant_id = $1",
             tx.tenant()
         )
         .fetch_all(tx.conn())
@@ -94,6 +96,7 @@ impl Business {
             zone: tx.zone(),
             now,
             users: users.iter().map(|user| user.id).collect(),
+            disabled: users.iter().filter(|user| user.disabled).map(|user| user.id).collect(),
             addresses: users.into_iter().map(|user| (user.email, user.id)).collect(),
             stages: stages.iter().map(|stage| stage.id).collect(),
             stage_names,
@@ -194,6 +197,11 @@ impl Business {
 
     fn phone(&self, text: &str) -> Result<String, Refusal> {
         Phone::parse(text, &self.country).map(Phone::into_string).map_err(refusal)
+    }
+
+    /// Whether a colleague keeps what they have and is given nothing new.
+    pub(super) fn is_disabled(&self, user: Uuid) -> bool {
+        self.disabled.contains(&user)
     }
 
     /// A colleague's id or e-mail address.
@@ -309,7 +317,7 @@ fn consents(value: &Value, text: &str) -> Result<Vec<NewConsent>, Refusal> {
         Value::String(_) => crate::json::parse_strict(text.as_bytes()).map_err(|_| REFUSED)?,
         other => other.clone(),
     };
-    let given: Vec<NewConsent> = serde_json::from_value(read).map_err(|_| REFUSED)?;
+    let given = Vec::<NewConsent>::deserialize(crate::json::Shape::of(read)).map_err(|_| REFUSED)?;
     if given.len() > MOST_AT_ONCE {
         return Err(("too_many_values", "At most 20 consents are taken at once."));
     }
