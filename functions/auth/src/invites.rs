@@ -67,7 +67,7 @@ impl Check for AcceptInvite {}
 
 /// Invites a colleague. It wants the password within the last five minutes; a key invites nobody who may do more than itself.
 #[utoipa::path(post, path = "/api/users/invite", operation_id = "invite_user", tag = "auth",
-    extensions(("x-role" = json!("admin"))), request_body = InviteUser, responses((status = 201, body = SentInvite)))]
+    extensions(("x-role" = json!("admin")), ("x-step-up" = json!(true))), request_body = InviteUser, responses((status = 201, body = SentInvite)))]
 pub(crate) async fn invite_user(
     mut cx: Cx<ManageUsers>,
     State(app): State<App>,
@@ -96,17 +96,17 @@ pub(crate) async fn invite_user(
 
 /// Invites again a colleague who has not chosen a password yet. Links that were sent before end.
 #[utoipa::path(post, path = "/api/users/{id}/invite", operation_id = "resend_invite", tag = "auth",
-    extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)),
+    extensions(("x-role" = json!("admin")), ("x-step-up" = json!(true))), params(("id" = Uuid, Path)),
     responses((status = 200, body = SentInvite)))]
 pub(crate) async fn resend_invite(
-    mut cx: Cx<WriteAdmin>,
+    mut cx: Cx<ManageUsers>,
     State(app): State<App>,
     PathId(id): PathId,
-    Extension(RequestId(request)): Extension<RequestId>,
 ) -> ApiResult {
     let now = cx.now();
     let user = accounts::find_user(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
     require_rank(&cx.actor, user.role)?;
+    require_no_stronger(&cx.actor, user.role)?;
     let token = OpaqueToken::generate(TokenKind::OneTime).map_err(|_| Problem::internal())?;
     let invite = accounts::renew_invite(&mut cx.tx, now, id, &token).await?.ok_or_else(|| {
         Problem::conflict(
@@ -115,8 +115,7 @@ pub(crate) async fn resend_invite(
         )
     })?;
     mails::owe(&mut cx.tx, &app, Mail { to: user.email.expose(), letter: Letter::Invite(&token) }).await?;
-    let entry = audit::Entry::by(&cx.actor, "user.invited_again", "user", id).request(&request);
-    audit::append(&mut cx.tx, &entry).await?;
+    cx.note("user.invited_again", ("user", id), (None, None)).await?;
     let shown = app.config.app_env.is_local().then(|| token.expose().to_owned());
     cx.commit(Json(SentInvite { invite_id: Some(invite.id), user_id: id, token: shown })).await
 }

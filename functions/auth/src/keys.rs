@@ -25,7 +25,7 @@ pub(crate) async fn list_api_keys(mut cx: Cx<ReadAdmin>, query: QueryString) -> 
 /// Makes a key. Its text is in this answer and nowhere else. It wants the password within the last five minutes, and ends when
 /// its maker is disabled, removed or no administrator any more. A key makes no keys.
 #[utoipa::path(post, path = "/api/api-keys", operation_id = "create_api_key", tag = "auth",
-    extensions(("x-role" = json!("admin")), ("x-scope" = json!("none"))), request_body = NewKey, responses((status = 201, body = IssuedKey)))]
+    extensions(("x-role" = json!("admin")), ("x-step-up" = json!(true)), ("x-scope" = json!("none"))), request_body = NewKey, responses((status = 201, body = IssuedKey)))]
 pub(crate) async fn create_api_key(
     mut cx: Cx<MakeKeys>,
     Extension(RequestId(request)): Extension<RequestId>,

@@ -95,7 +95,7 @@ pub(crate) async fn enrol_mfa(mut cx: Cx<SecureSelf>, State(app): State<App>) ->
 
 /// Makes other recovery codes; the earlier ones end. It needs a code besides the password within the last five minutes.
 #[utoipa::path(post, path = "/api/auth/mfa/recovery-codes", operation_id = "renew_recovery_codes", tag = "auth",
-    extensions(("x-role" = json!("viewer")), ("x-scope" = json!("none"))), request_body = RenewCodes,
+    extensions(("x-role" = json!("viewer")), ("x-step-up" = json!(true)), ("x-scope" = json!("none"))), request_body = RenewCodes,
     responses((status = 200, body = RenewedCodes)))]
 pub(crate) async fn renew_recovery_codes(
     mut cx: Cx<SecureSelf>,
@@ -125,7 +125,7 @@ pub(crate) async fn renew_recovery_codes(
 /// Takes the second step away from a colleague who has lost it, signs the colleague out everywhere and tells them. An owner does it for
 /// everybody, an administrator for those of lower roles; an API key for nobody.
 #[utoipa::path(delete, path = "/api/users/{id}/mfa", operation_id = "delete_user_mfa", tag = "auth",
-    extensions(("x-role" = json!("admin")), ("x-scope" = json!("none"))), params(("id" = Uuid, Path)),
+    extensions(("x-role" = json!("admin")), ("x-step-up" = json!(true)), ("x-scope" = json!("none"))), params(("id" = Uuid, Path)),
     responses((status = 204)))]
 pub(crate) async fn delete_user_mfa(
     mut cx: Cx<SecureUsers>,

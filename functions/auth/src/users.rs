@@ -59,7 +59,7 @@ pub(crate) async fn list_users(mut cx: Cx<ReadAdmin>, query: QueryString) -> Api
 /// Adds a colleague; without a password the colleague is invited. It wants the password within the last five minutes. A key adds
 /// nobody with a password, and nobody who may do more than itself.
 #[utoipa::path(post, path = "/api/users", operation_id = "create_user", tag = "auth",
-    extensions(("x-role" = json!("admin"))), request_body = NewUser, responses((status = 201, body = AddedUser)))]
+    extensions(("x-role" = json!("admin")), ("x-step-up" = json!(true))), request_body = NewUser, responses((status = 201, body = AddedUser)))]
 pub(crate) async fn create_user(
     mut cx: Cx<ManageUsers>,
     State(app): State<App>,
@@ -127,7 +127,7 @@ pub(crate) async fn add(
 /// Changes a colleague. The last owner stays one, and only an owner makes or unmakes owners. It wants the password within the
 /// last five minutes. The keys of whoever is disabled, or is no administrator any more, end.
 #[utoipa::path(patch, path = "/api/users/{id}", operation_id = "update_user", tag = "auth",
-    extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)), request_body = UserPatch,
+    extensions(("x-role" = json!("admin")), ("x-step-up" = json!(true))), params(("id" = Uuid, Path)), request_body = UserPatch,
     responses((status = 200, body = User)))]
 pub(crate) async fn update_user(
     mut cx: Cx<ManageUsers>,
@@ -173,7 +173,7 @@ pub(crate) async fn update_user(
 /// last five minutes. What the colleague owned belongs to nobody then; to
 /// keep it together, disable the user or assign it first.
 #[utoipa::path(delete, path = "/api/users/{id}", operation_id = "delete_user", tag = "auth",
-    extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)), responses((status = 204)))]
+    extensions(("x-role" = json!("admin")), ("x-step-up" = json!(true))), params(("id" = Uuid, Path)), responses((status = 204)))]
 pub(crate) async fn delete_user(
     mut cx: Cx<ManageUsers>,
     PathId(id): PathId,

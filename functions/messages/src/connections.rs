@@ -29,7 +29,7 @@ pub(crate) async fn list_connections(mut cx: Cx<ReadConnections>, query: QuerySt
 
 /// Connects an account. Its secrets are sealed and never come back.
 #[utoipa::path(post, path = "/api/connections", operation_id = "create_connection", tag = "messages",
-    extensions(("x-role" = json!("admin"))), request_body = NewConnection,
+    extensions(("x-role" = json!("admin")), ("x-step-up" = json!(true))), request_body = NewConnection,
     responses((status = 201, body = Connection)))]
 pub(crate) async fn create_connection(
     mut cx: Cx<AdministerMessages>,
@@ -40,6 +40,7 @@ pub(crate) async fn create_connection(
     let connection = messages::insert_connection(&mut cx.tx, &app, now, new)
         .await
         .on_constraint(CONNECTION_IS_DEFAULT, Problem::concurrent_change)?;
+    let after = json!({"channel": connection.channel, "provider": connection.provider});
     cx.note("connection.created", ("connection", connection.id), (None, Some(after))).await?;
     let created = Created { location: format!("/api/connections/{}", connection.id), body: &connection };
     cx.commit(Versioned { version: connection.version, answer: created }).await
@@ -56,7 +57,7 @@ pub(crate) async fn get_connection(mut cx: Cx<ReadConnections>, PathId(id): Path
 
 /// Changes a connection. `status: "active"` resumes a paused one and everything that waits for it.
 #[utoipa::path(patch, path = "/api/connections/{id}", operation_id = "update_connection", tag = "messages",
-    extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)), request_body = ConnectionPatch,
+    extensions(("x-role" = json!("admin")), ("x-step-up" = json!(true))), params(("id" = Uuid, Path)), request_body = ConnectionPatch,
     responses((status = 200, body = Connection)))]
 pub(crate) async fn update_connection(
     mut cx: Cx<AdministerMessages>,
@@ -77,7 +78,7 @@ pub(crate) async fn update_connection(
 
 /// Removes a connection, unless messages still wait for it.
 #[utoipa::path(delete, path = "/api/connections/{id}", operation_id = "delete_connection", tag = "messages",
-    extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)), responses((status = 204)))]
+    extensions(("x-role" = json!("admin")), ("x-step-up" = json!(true))), params(("id" = Uuid, Path)), responses((status = 204)))]
 pub(crate) async fn delete_connection(
     mut cx: Cx<AdministerMessages>,
     PathId(id): PathId,
