@@ -81,7 +81,10 @@ impl Meter {
     /// Refuses the parameters of a call that signs somebody in or up: none reads any, and none gets far enough to notice by itself.
     pub(super) fn refuse_at_door(&self, route: &str, query: Option<&str>) -> Result<(), Problem> {
         match query {
-            Some(query) if self.class == Some(Class::Door) && route.starts_with("/api/auth/") => {
+            Some(query)
+                if matches!(self.class, Some(Class::Door | Class::Refresh))
+                    && route.starts_with("/api/auth/") =>
+            {
                 Params::parse(query, chrono_tz::UTC).finish()
             }
             Some(_) | None => Ok(()),

@@ -1,13 +1,16 @@
 //! Accounts with providers. Secrets go in and never come out.
 
+mod model;
+
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sqlx::{FromRow, QueryBuilder};
-use utoipa::{IntoParams, ToSchema};
+use sqlx::QueryBuilder;
+use utoipa::IntoParams;
 use uuid::Uuid;
 
-use super::{Channel, ConnectionState};
+pub use model::{Connection, ConnectionPatch, NewConnection};
+
+use super::Channel;
 use crate::{
     app::App,
     crypto::Purpose,
@@ -16,8 +19,7 @@ use crate::{
         keyset::{push_any, push_page, total},
     },
     http::{
-        Check, FieldErrors, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, Problem, SortField,
-        SortKind,
+        FieldErrors, FromQuery, Keyset, KeysetValue, ListQuery, Page, Params, Problem, SortField, SortKind,
     },
     ids::new_id,
     private::Private,
@@ -30,105 +32,6 @@ use crate::{
 pub const CONNECTION_IS_DEFAULT: &str = "connections_tenant_id_channel_default_key";
 /// Waiting messages that are hinted at once when an account is resumed; the sweep finds the others.
 const WAKE_AT_ONCE: i64 = 100;
-
-/// An account with a provider.
-#[derive(Clone, Debug, Serialize, FromRow, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Connection {
-    /// The connection.
-    pub id: Uuid,
-    /// `email`, `sms`, `whatsapp` or `inApp`.
-    pub channel: String,
-    /// `sandbox`, `twilio`, `resend` or `sendgrid`.
-    pub provider: String,
-    /// Its name in lists.
-    pub name: String,
-    /// Whether the channel's messages leave through it when they name none.
-    pub is_default: bool,
-    /// What is not secret.
-    #[schema(value_type = Object)]
-    pub settings: Value,
-    /// `active`, `paused` (held until it is mended) or `disabled`.
-    pub status: String,
-    /// Why it is paused.
-    pub status_reason: Option<String>,
-    /// When it was made.
-    pub created_at: DateTime<Utc>,
-    /// When it last changed.
-    pub updated_at: DateTime<Utc>,
-    /// Version of the row, which is its `ETag`.
-    #[serde(skip)]
-    pub version: i64,
-}
-
-/// A connection that is about to be made.
-#[derive(Clone, Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct NewConnection {
-    /// `email`, `sms`, `whatsapp` or `inApp`.
-    pub channel: Channel,
-    /// `sandbox`, `twilio`, `resend` or `sendgrid`.
-    pub provider: String,
-    /// Its name in lists.
-    pub name: Line,
-    /// The default of its channel; the first of a channel is it anyway.
-    #[serde(default)]
-    pub is_default: bool,
-    /// What is not secret: `accountSid`, `from`, `baseUrl` …
-    #[serde(default)]
-    #[schema(value_type = Object)]
-    pub settings: Map<String, Value>,
-    /// Keys and passwords; they never come back.
-    #[serde(default)]
-    #[schema(value_type = Object)]
-    pub secrets: Private<Map<String, Value>>,
-}
-
-impl Check for NewConnection {
-    fn check(&self, errors: &mut FieldErrors) {
-        match Provider::parse(&self.provider) {
-            Some(provider) if provider.carries(self.channel) => {
-                provider.check_secrets(self.secrets.expose(), errors);
-            }
-            Some(_) => errors.add("/provider", "wrong_channel", "This provider does not carry the channel."),
-            None => {
-                let known = Provider::WORDS.join(", ");
-                errors.add("/provider", "unknown_provider", format!("One of {known} is expected."));
-            }
-        }
-    }
-}
-
-/// What of a connection changes.
-#[derive(Clone, Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ConnectionPatch {
-    /// Its name in lists.
-    #[serde(default)]
-    pub name: Option<Line>,
-    /// True makes it the default of its channel, in place of the former one.
-    #[serde(default)]
-    pub is_default: Option<bool>,
-    /// All settings anew.
-    #[serde(default)]
-    #[schema(value_type = Option<Object>)]
-    pub settings: Option<Map<String, Value>>,
-    /// All secrets anew.
-    #[serde(default)]
-    #[schema(value_type = Option<Object>)]
-    pub secrets: Option<Private<Map<String, Value>>>,
-    /// `active` resumes it and what waits for it; `paused`, `disabled`.
-    #[serde(default)]
-    pub status: Option<String>,
-}
-
-impl Check for ConnectionPatch {
-    fn check(&self, errors: &mut FieldErrors) {
-        if self.status.as_deref().is_some_and(|word| !["active", "paused", "disabled"].contains(&word)) {
-            errors.add("/status", "unknown_value", "One of active, paused, disabled is expected.");
-        }
-    }
-}
 
 /// What connections can be narrowed by.
 #[derive(Clone, Debug, Default, IntoParams)]
@@ -390,12 +293,4 @@ async fn wake(tx: &mut TenantTx, id: Uuid) -> DbResult<()> {
         tx.hint(Hint::now(tenant, HintKind::Effect, effect));
     }
     Ok(())
-}
-
-impl Connection {
-    /// Whether it can be used.
-    #[must_use]
-    pub fn state(&self) -> ConnectionState {
-        ConnectionState::read(Some(&self.status))
-    }
 }

@@ -7,7 +7,18 @@
 pub(super) const OTHERS: &[(&str, &[&str])] = &[
     (
         "tenants",
-        &["slug", "name", "status", "status_reason", "timezone", "country", "currency", "locale", "settings"],
+        &[
+            "slug",
+            "name",
+            "status",
+            "status_reason",
+            "timezone",
+            "country",
+            "currency",
+            "locale",
+            "settings",
+            "erased",
+        ],
     ),
     (
         "users",

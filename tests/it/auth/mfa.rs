@@ -46,7 +46,8 @@ pub async fn with_app() -> (Tenant, Value) {
     (tenant, enrolment)
 }
 
-async fn add_app(client: &Client, email: &str) -> Value {
+/// Gives somebody an app, whose first code is spent.
+pub async fn add_app(client: &Client, email: &str) -> Value {
     let enrolment = client.post("/api/auth/mfa", json!({})).await.expect(200);
     assert!(text(&enrolment["otpauthUrl"]).starts_with("otpauth://totp/"));
     // Nothing is asked for before the app has shown a code.

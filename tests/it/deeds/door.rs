@@ -63,6 +63,24 @@ pub async fn at_the_door(tenant: &Tenant, operation: &str) -> Option<Deed> {
             deed(colleague, "/api/me/email", json!({"email": unique_email("elsewhere")}))
         }
         "enrol_mfa" => deed(colleague(tenant).await.0, "/api/auth/mfa", json!({})),
+        "resend_invite" => {
+            let invited = json!({"email": unique_email("again"), "role": "staff"});
+            let sent = tenant.post("/api/users/invite", invited).await.expect(201);
+            let path = format!("/api/users/{}/invite", text(&sent["userId"]));
+            deed(tenant.owner.clone(), &path, json!({}))
+        }
+        "delete_user_mfa" => {
+            let (colleague, email) = colleague(tenant).await;
+            mfa::add_app(&colleague, &email).await;
+            let me = colleague.get("/api/me").await.expect(200);
+            deed(tenant.owner.clone(), &format!("/api/users/{}/mfa", text(&me["id"])), json!({}))
+        }
+        "renew_recovery_codes" => {
+            let (colleague, email) = colleague(tenant).await;
+            let enrolment = mfa::add_app(&colleague, &email).await;
+            let body = json!({"code": enrolment["recoveryCodes"][0]});
+            deed(colleague, "/api/auth/mfa/recovery-codes", body)
+        }
         "verify_mfa" | "delete_mfa" => {
             let (owner, enrolment) = mfa::with_app().await;
             let deed = |by: Client, path: &str, body: Value| {

@@ -142,7 +142,7 @@ async fn a_read_takes_three_round_trips_at_most_and_a_write_four() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_was_refused_costs_the_database_nothing_until_there_is_a_token_again() {
-    let (mut world, proxy) = World::counted("refused").await;
+    let (mut world, proxy) = World::counted("refused_calls").await;
     world.set("RATE_LIMITS", "read=2/100");
     let (noisy, quiet) = (world.register().await, world.register().await);
     let read = async |token: &str| {

@@ -66,7 +66,9 @@ async fn every_reading_answers_only_the_fields_that_are_asked_for() {
         let answer = whole.expect(200);
         let members = shown(&answer).first().and_then(|item| item.as_object());
         let Some(members) = members.filter(|members| !members.is_empty()) else { continue };
-        let word = if members.contains_key("id") { "id" } else { members.keys().next_back().unwrap() };
+        // The moment of the answer is another each time.
+        let lasts = |member: &&String| !["at", "from", "to"].contains(&member.as_str());
+        let word = if members.contains_key("id") { "id" } else { members.keys().find(lasts).unwrap() };
         let sparse = tenant.get(&format!("{path}?fields={word}")).await;
         let left = sparse.expect(200);
         let expected: Vec<Value> = shown(&answer).iter().map(|item| json!({word: item[word]})).collect();
@@ -87,7 +89,8 @@ async fn fields_go_together_with_all_else_that_a_reading_takes() {
         tenant.get(&format!("{lead}?fields=status&expand=activities&fields=activities")).await.expect(200);
     let members: Vec<&String> = sparse.as_object().unwrap().keys().collect();
     assert_eq!(members, ["activities", "status"]);
-    assert_eq!(sparse["activities"]["items"].as_array().unwrap().len(), 1, "{sparse}");
+    let whole = tenant.get(&format!("{lead}?expand=activities")).await.expect(200);
+    assert_eq!((&sparse["activities"], &sparse["status"]), (&whole["activities"], &whole["status"]));
     let page = tenant.get("/api/leads?limit=1&fields=id&include=total&sort=createdAt").await.expect(200);
     assert_eq!((page["items"][0].as_object().unwrap().len(), &page["total"]), (1, &json!(2)));
     let cursor = page["nextCursor"].as_str().unwrap();
