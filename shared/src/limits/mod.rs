@@ -12,7 +12,7 @@
 //! **When Redis is away** PostgreSQL counts, from full buckets on: a caller may for one minute get what two minutes would
 //! give. No request fails for it.
 //!
-//! **Whoever was refused** is refused by the environment itself until there is a token again (see [`brake`]).
+//! **Whoever was refused** is refused by the environment itself until there is a token again.
 
 mod brake;
 mod class;
