@@ -132,10 +132,12 @@ begin
     if p_forgive then
         perform lower_attempts('login_network', p_network);
         delete from throttles where kind = 'login_pair' and key_hash = p_asked_pair;
+        if not p_known then
+            update rate_limits set full_at = full_at - make_interval(secs => p_step) where key = p_asked_ration;
+        end if;
         perform lower_attempts('login_account', p_asked);
         delete from throttles where kind = 'login_pair' and key_hash = p_whole_pair;
         if not p_known then
-            update rate_limits set full_at = full_at - make_interval(secs => p_step) where key = p_asked_ration;
             update rate_limits set full_at = full_at - make_interval(secs => p_step) where key = p_whole_ration;
         end if;
     end if;
@@ -160,7 +162,7 @@ grant execute on function give_guess_back(
 
 -- Whether a user has signed in from one of these networks before (keyed hashes: one per key that is still listed). Guesses from elsewhere are rationed
 -- together; they cannot shut out whoever comes from home. It was asked of everybody with an address before, and the address is not the user.
-drop function knows_network(text, bytea[]);
+-- The former function of that name stays for the code that runs until this release has taken over.
 create function knows_network(p_tenant uuid, p_user uuid, p_networks bytea[]) returns boolean
     language plpgsql stable security definer
     set search_path = pg_catalog, public, pg_temp
@@ -178,13 +180,15 @@ call give_function('knows_network(uuid, uuid, bytea[])', 'wellspring_lookup');
 -- compared with anything, and so is nobody.
 grant select (email_verified_at) on users to wellspring_lookup;
 create function find_candidates(p_email text, p_tenant text, p_networks bytea[])
-    returns table (tenant_id uuid, user_id uuid, tenant_name text, tenant_slug text, password_hash text, known boolean)
+    returns table (
+        tenant_id uuid, user_id uuid, tenant_name text, tenant_slug text, password_hash text, known boolean, proven boolean
+    )
     language plpgsql stable security definer
     set search_path = pg_catalog, public, pg_temp
 as $$
 begin
     return query
-    select c.tenant_id, c.user_id, c.name, c.slug, c.password_hash, c.known
+    select c.tenant_id, c.user_id, c.name, c.slug, c.password_hash, c.known, c.proven
     from (
         select i.tenant_id, i.user_id, t.name, t.slug, u.password_hash, u.email_verified_at is not null as proven, t.created_at,
                exists (select from sessions s
@@ -194,10 +198,9 @@ begin
         join tenants t on t.id = i.tenant_id
         where i.email = lower(p_email) and t.status <> 'deleting' and u.status = 'active' and u.password_hash is not null
           and (p_tenant is null or t.slug = p_tenant or t.id::text = lower(p_tenant))
-        order by proven desc, t.created_at, t.id
-        limit 100
     ) c
-    order by c.known desc, c.proven desc, c.created_at, c.tenant_id;
+    order by c.known desc, c.proven desc, c.created_at, c.tenant_id
+    limit 100;
 end
 $$;
 call give_function('find_candidates(text, text, bytea[])', 'wellspring_lookup');

@@ -74,11 +74,10 @@ pub(crate) async fn login(
     let (guard, pass, candidates) = find(&app, &visitor, &body).await?;
     let tried = note::tried(&candidates);
     let (mut opened, hold) = verify(candidates, &body.password).await?;
-    for (tenant, user) in tried {
-        if !opened.iter().any(|one| one.candidate.tenant == tenant && one.candidate.user_id == user) {
-            note::failed(&app, tenant, user, "user.sign_in_failed", &request).await?;
-            app.db.settle().await;
-        }
+    // Whoever got in elsewhere has failed nowhere: the log of a business tells nothing of its people's other ones.
+    for (tenant, user) in tried.into_iter().filter(|_| opened.is_empty()) {
+        note::failed(&app, tenant, user, "user.sign_in_failed", &request).await?;
+        app.db.settle().await;
     }
     if opened.len() > 1 {
         let matched: Vec<_> = opened.iter().map(|one| one.candidate.user_id).collect();
@@ -122,7 +121,7 @@ async fn find(app: &App, visitor: &Visitor, body: &Login) -> ApiResult<(Guard, P
 fn bound(found: &mut Vec<(Candidate, bool)>) {
     let mut left = accounts::MOST_WORK;
     let affordable = found.iter().take_while(|(candidate, _)| {
-        let work = candidate.password_hash.as_ref().map_or(0, password::work);
+        let work = password::work(&candidate.password_hash);
         let rest = left.checked_sub(work);
         left = rest.unwrap_or(left);
         rest.is_some()
@@ -133,7 +132,7 @@ fn bound(found: &mut Vec<(Candidate, bool)>) {
 
 /// The candidates whose password it is. No connection is held meanwhile.
 async fn verify(candidates: Vec<Candidate>, password: &Secret) -> ApiResult<(Vec<Opened>, Hold)> {
-    let hashes: Vec<Secret> = candidates.iter().filter_map(|one| one.password_hash.clone()).collect();
+    let hashes: Vec<Secret> = candidates.iter().map(|one| one.password_hash.clone()).collect();
     let (verdicts, hold) = accounts::check_password(&hashes, password).await?;
     let opened = candidates.into_iter().zip(verdicts).filter_map(|(candidate, verdict)| match verdict {
         Verdict::Match { needs_rehash } => Some(Opened { candidate, needs_rehash }),
@@ -151,17 +150,15 @@ async fn enter(
     password: &Secret,
 ) -> ApiResult<Option<LoginAnswer>> {
     let Opened { candidate, needs_rehash } = opened;
-    let Some(verified) = candidate.password_hash else { return Ok(None) };
     let rehashed = if needs_rehash { Some(accounts::hash_password(password).await?) } else { None };
     let (session, token) = visitor.begin_session(app.secret_box())?;
     let Some(mut tx) = app.db.open_tenant(candidate.tenant).await? else { return Ok(None) };
-    let proof = Proof { verified, rehashed };
+    let proof = Proof { verified: candidate.password_hash, rehashed };
     let user = candidate.user_id;
-    let answer = match accounts::sign_in(&mut tx, visitor.now, user, &proof, &session).await? {
-        Some(account) => {
-            note::came_in(&mut tx, user, session.id, None, request).await?;
-            LoginAnswer::SignedIn(Box::new(visitor.welcome(app, account, &session, &token)?))
-        }
+    let account = accounts::sign_in(&mut tx, visitor.now, user, &proof, &session).await?;
+    let is_in = account.is_some();
+    let answer = match account {
+        Some(account) => LoginAnswer::SignedIn(Box::new(visitor.welcome(app, account, &session, &token)?)),
         None => {
             let token = OpaqueToken::generate(TokenKind::OneTime).map_err(|_| Problem::internal())?;
             if accounts::open_challenge(&mut tx, visitor.now, user, &proof, &token).await?.is_none() {
@@ -170,7 +167,11 @@ async fn enter(
             LoginAnswer::SecondStep { mfa_required: true, challenge_id: token.expose().to_owned() }
         }
     };
+    // The counters first and the log last, in the order of everybody: its head is one for the whole business.
     accounts::forgive(&mut tx, &app.limits, guard, Some(user)).await?;
+    if is_in {
+        note::came_in(&mut tx, user, session.id, None, request).await?;
+    }
     tx.commit().await?;
     Ok(Some(answer))
 }

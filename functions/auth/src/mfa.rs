@@ -14,7 +14,7 @@ use shared::{
     audit,
     auth::{Permission, Role, SecureSelf, SecureUsers, WriteSelf, totp},
     db::TokenUse,
-    http::{ApiResult, Check, Cx, IfMatch, NoContent, PathId, Problem, RequestId, Valid},
+    http::{ApiResult, Check, Cx, IfMatch, NoContent, PathId, Problem, Refusal, RequestId, Valid},
     mails::{self, Letter, Mail},
     private::Secret,
 };
@@ -273,7 +273,11 @@ pub(crate) async fn take_code<P: Permission>(
     drop(cx);
     app.db.settle().await;
     let (guard, hold) = knock_with_code(app, visitor, tenant, user).await?;
-    let mut cx = Cx::<P>::from_request_parts(parts, app).await.map_err(|_| Problem::unauthorized())?;
+    let mut cx = Cx::<P>::from_request_parts(parts, app).await.map_err(|refusal| match refusal {
+        Refusal::Problem(problem) => problem,
+        // A twin of this request has just been answered; whoever asks again gets that.
+        Refusal::Replay(_) => Problem::concurrent_change(),
+    })?;
     if accounts::spend_code(&mut cx.tx, app.secret_box(), visitor.now, user, code).await? {
         accounts::forgive(&mut cx.tx, &app.limits, &guard, None).await?;
         if note::is_recovery_code(code) {

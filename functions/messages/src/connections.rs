@@ -68,11 +68,12 @@ pub(crate) async fn update_connection(
 ) -> ApiResult {
     let before = find(&mut cx, id).await?;
     if_match.require(before.version)?;
+    let renewed = patch.secrets.is_some().then_some("secrets");
     let connection = messages::update_connection(&mut cx.tx, &app, &before, patch)
         .await
         .on_constraint(CONNECTION_IS_DEFAULT, Problem::concurrent_change)?
         .ok_or_else(Problem::concurrent_change)?;
-    cx.note_change("connection.updated", ("connection", id), (&before, &connection)).await?;
+    cx.note_hidden_change("connection.updated", ("connection", id), (&before, &connection), renewed).await?;
     cx.commit(Versioned { version: connection.version, answer: Json(connection) }).await
 }
 

@@ -22,21 +22,10 @@ pub struct Candidate {
     pub tenant_slug: String,
     /// The user.
     pub user_id: Uuid,
-    /// The stored hash; none while an invitation is open.
-    pub password_hash: Option<Secret>,
-    /// Whether the user may sign in at all.
-    pub active: bool,
-}
-
-/// A row of `find_logins`.
-#[derive(FromRow)]
-struct LoginRow {
-    tenant_id: Uuid,
-    user_id: Uuid,
-    tenant_name: String,
-    tenant_slug: String,
-    password_hash: Option<String>,
-    user_status: String,
+    /// The stored hash.
+    pub password_hash: Secret,
+    /// Whether the account knows the network, or its address was proved: whoever has merely named the address is not told of it.
+    pub is_theirs: bool,
 }
 
 /// A row of `find_candidates`.
@@ -48,6 +37,7 @@ struct CandidateRow {
     tenant_slug: String,
     password_hash: String,
     known: bool,
+    proven: bool,
 }
 
 /// A session that is about to begin.
@@ -72,25 +62,6 @@ pub struct Proof {
     pub rehashed: Option<Secret>,
 }
 
-/// Everybody who has this address, the oldest business first.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn find_logins(tx: &mut SystemTx, email: &str) -> DbResult<Vec<Candidate>> {
-    // Not the checked macro: it would explain the statement as the owner of the schema, who may not call the function.
-    let rows: Vec<LoginRow> =
-        sqlx::query_as("select * from find_logins($1)").bind(email).fetch_all(tx.conn()).await?;
-    let candidates = rows.into_iter().map(|row| Candidate {
-        tenant: TenantId::new(row.tenant_id),
-        tenant_name: row.tenant_name,
-        tenant_slug: row.tenant_slug,
-        user_id: row.user_id,
-        password_hash: row.password_hash.map(Secret::new),
-        active: row.user_status == "active",
-    });
-    Ok(candidates.collect())
-}
-
 /// Whom this address may open, in the business that is named or in all of them, and whether they know the network: those who do
 /// first, then those whose address is proven, then the oldest business.
 ///
@@ -102,7 +73,7 @@ pub async fn find_candidates(
     email: &str,
     tenant: Option<&str>,
 ) -> DbResult<Vec<(Candidate, bool)>> {
-    // Not the checked macro, for the same reason.
+    // Not the checked macro: it would explain the statement as the owner of the schema, who may not call the function.
     let rows: Vec<CandidateRow> = sqlx::query_as("select * from find_candidates($1, $2, $3)")
         .bind(email)
         .bind(tenant)
@@ -115,8 +86,8 @@ pub async fn find_candidates(
             tenant_name: row.tenant_name,
             tenant_slug: row.tenant_slug,
             user_id: row.user_id,
-            password_hash: Some(Secret::new(row.password_hash)),
-            active: true,
+            password_hash: Secret::new(row.password_hash),
+            is_theirs: row.known || row.proven,
         };
         (candidate, row.known)
     });

@@ -43,7 +43,7 @@ pub use erase::{
 pub use guesses::{Admission, Guard, Pass, admit, forgive, give_back, knows_network};
 pub(crate) use guesses::{Counted, NETWORK_LIMIT, PAIR_LIMIT, RATION, Target, WINDOW};
 pub use invites::{accept_invite, renew_invite};
-pub use login::{Candidate, NewSession, Proof, find_candidates, find_logins, sign_in};
+pub use login::{Candidate, NewSession, Proof, find_candidates, sign_in};
 pub use me::{SelfPatch, update_self};
 pub use mfa::{
     Confirmation, begin_mfa, confirm_mfa, enter_by_challenge, open_challenge, remove_mfa,

@@ -84,6 +84,10 @@ pub async fn issue_proof(
     token: &OpaqueToken,
 ) -> DbResult<Option<Issued>> {
     let issued = Issued::new(now, TokenUse::Verify);
+    // The user before the tokens, as whoever ends them does.
+    sqlx::query!("select from users where tenant_id = $1 and id = $2 for key share", tx.tenant(), user)
+        .execute(tx.conn())
+        .await?;
     // The version is the session's and not the user's: a password that changes at this very moment has raised the user's.
     let done = sqlx::query!(
         "with closed as (

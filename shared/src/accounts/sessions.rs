@@ -128,14 +128,14 @@ pub async fn revoke_session(tx: &mut TenantTx, user: Uuid, session: Uuid, reason
     Ok(done.rows_affected() > 0)
 }
 
-/// Ends every session that descends from the same login as this one; returns whose they were.
+/// Ends every session that descends from the same login as this one; returns whose they were, if any was still alive.
 ///
 /// # Errors
 /// When the database refuses.
 pub async fn revoke_family(tx: &mut TenantTx, session: Uuid, reason: &str) -> DbResult<Option<Uuid>> {
     let user = sqlx::query_scalar!(
-        "update sessions set revoked_at = coalesce(revoked_at, now()), revoked_reason = coalesce(revoked_reason, $3)
-          where tenant_id = $1
+        "update sessions set revoked_at = now(), revoked_reason = $3
+          where tenant_id = $1 and revoked_at is null
             and family_id = (select family_id from sessions where tenant_id = $1 and id = $2)
          returning user_id",
         tx.tenant(),

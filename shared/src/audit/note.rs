@@ -38,21 +38,36 @@ impl<P: Permission> Cx<P> {
         object: (&str, Uuid),
         (before, after): (&T, &T),
     ) -> DbResult<()> {
-        self.note(action, object, (None, changed(before, after))).await
+        self.note(action, object, (None, changed(before, after, None))).await
+    }
+
+    /// The same where a field is never shown and so tells nothing by itself: whoever changed it says so.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn note_hidden_change<T: Serialize + Sync>(
+        &mut self,
+        action: &str,
+        object: (&str, Uuid),
+        (before, after): (&T, &T),
+        hidden: Option<&str>,
+    ) -> DbResult<()> {
+        self.note(action, object, (None, changed(before, after, hidden))).await
     }
 }
 
-/// The names of the fields in which two states of a thing differ.
-fn changed<T: Serialize>(before: &T, after: &T) -> Option<Value> {
+/// The names of the fields in which two states of a thing differ, and of one that is not among those.
+fn changed<T: Serialize>(before: &T, after: &T, hidden: Option<&str>) -> Option<Value> {
     let fields = |state: &T| match serde_json::to_value(state) {
         Ok(Value::Object(fields)) => fields,
         _ => Map::new(),
     };
     let (before, after) = (fields(before), fields(after));
-    let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
-    names.sort();
+    let mut names: Vec<&str> = before.keys().chain(after.keys()).map(String::as_str).collect();
+    names.retain(|name| !MOVING.contains(name) && before.get(*name) != after.get(*name));
+    names.extend(hidden);
+    names.sort_unstable();
     names.dedup();
-    names.retain(|name| !MOVING.contains(&name.as_str()) && before.get(*name) != after.get(*name));
     Some(json!({"changed": names}))
 }
 
@@ -64,7 +79,7 @@ mod tests {
     fn a_change_is_told_by_the_names_of_its_fields_alone() {
         let before = json!({"name": "Old", "status": "active", "updatedAt": 1, "url": "https://a"});
         let after = json!({"name": "New", "status": "active", "updatedAt": 2, "extra": 1});
-        assert_eq!(changed(&before, &after), Some(json!({"changed": ["extra", "name", "url"]})));
-        assert_eq!(changed(&before, &before), Some(json!({"changed": []})));
+        assert_eq!(changed(&before, &after, None), Some(json!({"changed": ["extra", "name", "url"]})));
+        assert_eq!(changed(&before, &before, None), Some(json!({"changed": []})));
     }
 }

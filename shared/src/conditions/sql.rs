@@ -103,7 +103,7 @@ fn push_parts(query: &mut Query<'_>, parts: &[Condition], (between, none): (&str
 
 fn push_comparison(query: &mut Query<'_>, asked: &Comparison, place: Place<'_>, now: DateTime<Utc>) {
     let pushed = match place.source {
-        Source::Text(column) => push_text(query, asked, column),
+        Source::Text(column) => push_text(query, asked, column, place.fields),
         Source::Id(column) => push_id(query, asked, column),
         Source::Time(column) => push_time(query, asked, column),
         Source::Tags => push_tag(query, asked),
@@ -115,14 +115,18 @@ fn push_comparison(query: &mut Query<'_>, asked: &Comparison, place: Place<'_>, 
 }
 
 /// Equality of texts, unless the value could also be meant as a number or an instant.
-fn push_text(query: &mut Query<'_>, asked: &Comparison, column: &str) -> bool {
+fn push_text(query: &mut Query<'_>, asked: &Comparison, column: &str, fields: SearchFields) -> bool {
     let Some(words) = alternatives(asked) else { return false };
     if words.iter().any(|word| number(word).is_some() || instant(word).is_some()) {
         return false;
     }
     let texts: Option<Vec<String>> = words.iter().map(|word| word.as_str().map(ToOwned::to_owned)).collect();
     let Some(texts) = texts else { return false };
-    query.push(format!("({column} is not null and {column} = any(")).push_bind(texts).push("))");
+    query.push(format!("({column} is not null and {column} = any(")).push_bind(texts).push(")");
+    if fields == SearchFields::Names {
+        query.push(format!(" and not holds_address({column})"));
+    }
+    query.push(")");
     true
 }
 

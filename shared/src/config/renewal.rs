@@ -59,10 +59,7 @@ impl SecretSource {
         let mut values = self.environment.clone();
         values.extend(fetch_secrets(&self.arn, &self.environment).await?);
         let renewed = ["JWT_SIGNING_KEYS", "SECRET_BOX_KEYS", "DATABASE_URL"];
-        let text = renewed.map(|name| values.get(name).map_or("", String::as_str)).join(
-            "
-",
-        );
+        let text = renewed.map(|name| values.get(name).map_or("", String::as_str)).join("\n");
         Ok((Config::from_values(values, self.needs)?, crypto::sha256(text.as_bytes())))
     }
 }

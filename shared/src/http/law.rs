@@ -46,14 +46,8 @@ pub(super) async fn uphold(
     app.catch_up().await;
     let request_id = request_id(request.headers());
     let method = request.method().clone();
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or_else(|| "unknown".to_owned(), |p| p.as_str().to_owned());
-    let asked = match method {
-        Method::GET => fields.take(&route, request.uri_mut()),
-        _ => None,
-    };
+    let route = template(&request);
+    let asked = (method == Method::GET).then(|| fields.take(&route, request.uri_mut())).flatten();
     let query = request.uri().query().filter(|_| method == Method::GET).map(str::to_owned);
     let if_none_match = request.headers().get(header::IF_NONE_MATCH).cloned();
     let (address, named) = match client_address(&app, &request) {
@@ -70,10 +64,7 @@ pub(super) async fn uphold(
         Err(problem) => Err(problem),
     };
     let mut response = match admitted {
-        Ok(()) => AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
-            tracing::error!(request_id, route, "handler panicked");
-            Problem::internal().into_response()
-        }),
+        Ok(()) => handle(next, request, &request_id, &route).await,
         Err(problem) => problem.into_response(),
     };
     app.db.settle().await;
@@ -102,6 +93,20 @@ pub(super) async fn uphold(
         tenant: meter.tenant(),
     });
     response
+}
+
+/// The route's template.
+fn template(request: &Request) -> String {
+    let matched = request.extensions().get::<MatchedPath>();
+    matched.map_or_else(|| "unknown".to_owned(), |path| path.as_str().to_owned())
+}
+
+/// What the handler answers, also when it panics.
+async fn handle(next: Next, request: Request, request_id: &str, route: &str) -> Response {
+    AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!(request_id, route, "handler panicked");
+        Problem::internal().into_response()
+    })
 }
 
 /// Renders a problem, and answers a conditional read.

@@ -32,7 +32,7 @@ pub use answer::{Accepted, Created, Hashed, MultiStatus, NoContent, Together, Ve
 pub(crate) use body::locate_field;
 pub use body::{Check, RawBody, Valid, ValidOrDefault, parse as parse_body, parse_value};
 pub use common::DOCUMENT;
-pub use cx::{Actor, ApiResult, Cx, FRESHNESS, OpenCx};
+pub use cx::{Actor, ApiResult, Cx, FRESHNESS, OpenCx, Refusal};
 pub use door_key::{Claimed, DoorClaim, DoorKey};
 pub use etag::IfMatch;
 pub use front_end::FrontEnds;

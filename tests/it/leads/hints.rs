@@ -308,6 +308,8 @@ async fn whoever_sees_hints_finds_no_address_by_asking() {
     assert_eq!(count(&viewer, "/api/leads?cf.remark[contains]=nobody").await, 1);
     for (comparison, by_staff, by_viewer) in [
         (json!({"field": "firstName", "op": "startsWith", "value": "zqx"}), 1, 0),
+        (json!({"field": "firstName", "op": "eq", "value": email}), 1, 0),
+        (json!({"field": "firstName", "op": "in", "value": ["nobody", email]}), 1, 0),
         (json!({"field": "name", "op": "contains", "value": "zqx"}), 1, 0),
         (json!({"field": "firstName", "op": "gt", "value": "q"}), 1, 0),
         (json!({"field": "firstTouch.utm.source", "op": "startsWith", "value": "zqx"}), 1, 0),

@@ -87,6 +87,27 @@ async fn mails_about_accounts_are_rationed_in_redis_as_well() {
 }
 
 #[tokio::test]
+async fn noise_in_a_strangers_business_keeps_no_mail_from_whoever_proved_the_address() {
+    let world = World::new(Backend::Database, "mail=2/50").await;
+    let client = Client::anonymous().on(&world.base);
+    let victim = Tenant::at(&client).await;
+    let asked = victim.post("/api/me/email", json!({"email": victim.email})).await.expect(202);
+    client.post("/api/auth/verify-email", json!({"token": asked["token"]})).await.expect(200);
+    let body = json!({"businessName": "Noise", "name": "N", "email": victim.email, "password": PASSWORD});
+    let noise = client.post("/api/auth/register", body).await.expect(201)["tenant"]["id"].clone();
+
+    let forgot = async |tenant: &Value| {
+        let body = json!({"email": victim.email, "tenant": tenant});
+        client.post("/api/auth/forgot", body).await.expect(202)["token"].is_string()
+    };
+    let told = [forgot(&noise).await, forgot(&noise).await, forgot(&noise).await];
+    assert_eq!(told, [true, true, false]);
+    let own = json!(victim.id);
+    assert_eq!([forgot(&own).await, forgot(&own).await, forgot(&own).await], [true, true, false]);
+    world.stack.stop().await;
+}
+
+#[tokio::test]
 async fn an_address_that_many_businesses_claim_is_sent_a_few_resets_and_the_proved_one_first() {
     let email = unique_email("victim");
     let anonymous = Client::anonymous();
