@@ -71,7 +71,6 @@ impl Check for AcceptInvite {}
 pub(crate) async fn invite_user(
     mut cx: Cx<ManageUsers>,
     State(app): State<App>,
-    Extension(RequestId(request)): Extension<RequestId>,
     Valid(body): Valid<InviteUser>,
 ) -> ApiResult {
     require_rank(&cx.actor, body.role)?;
@@ -88,7 +87,7 @@ pub(crate) async fn invite_user(
         record_scope: body.record_scope,
         team: None,
     };
-    let added = add(&mut cx, &app, &request, &new, None).await?;
+    let added = add(&mut cx, &app, &new, None).await?;
     let location = format!("/api/users/{}", added.user.id);
     let sent = SentInvite { invite_id: added.invite_id, user_id: added.user.id, token: added.token };
     cx.commit(Created { location, body: sent }).await

@@ -1,14 +1,12 @@
 //! API keys.
 
-use axum::{Extension, Json};
+use axum::Json;
 use serde_json::{Value, json};
 use shared::{
     accounts::{self, ApiKey, IssuedKey, KeyFilter, NewKey},
-    audit,
     auth::{MakeKeys, Permission, ReadAdmin, WriteAdmin},
     http::{
-        ApiResult, Created, Cx, ListQuery, NoContent, Page, PageParams, PathId, Problem, QueryString,
-        RequestId, Valid,
+        ApiResult, Created, Cx, ListQuery, NoContent, Page, PageParams, PathId, Problem, QueryString, Valid,
     },
 };
 
@@ -26,11 +24,7 @@ pub(crate) async fn list_api_keys(mut cx: Cx<ReadAdmin>, query: QueryString) -> 
 /// its maker is disabled, removed or no administrator any more. A key makes no keys.
 #[utoipa::path(post, path = "/api/api-keys", operation_id = "create_api_key", tag = "auth",
     extensions(("x-role" = json!("admin")), ("x-step-up" = json!(true)), ("x-scope" = json!("none"))), request_body = NewKey, responses((status = 201, body = IssuedKey)))]
-pub(crate) async fn create_api_key(
-    mut cx: Cx<MakeKeys>,
-    Extension(RequestId(request)): Extension<RequestId>,
-    Valid(new): Valid<NewKey>,
-) -> ApiResult {
+pub(crate) async fn create_api_key(mut cx: Cx<MakeKeys>, Valid(new): Valid<NewKey>) -> ApiResult {
     let now = cx.now();
     if new.expires_at.is_some_and(|end| end <= now) {
         return Err(Problem::invalid("/expiresAt", "in_the_past", "A key ends in the future."));
@@ -38,10 +32,7 @@ pub(crate) async fn create_api_key(
     let token = new.kind.generate().map_err(|_| Problem::internal())?;
     let created_by = cx.actor.user_id();
     let key = accounts::insert_key(&mut cx.tx, now, &new, &token, created_by).await?;
-    let entry = audit::Entry::by(&cx.actor, "api_key.created", "apiKey", key.id)
-        .change(None, Some(facts(&key)))
-        .request(&request);
-    audit::append(&mut cx.tx, &entry).await?;
+    cx.note("api_key.created", ("apiKey", key.id), (None, Some(facts(&key)))).await?;
     let location = format!("/api/api-keys/{}", key.id);
     cx.commit(Created { location, body: IssuedKey { key: token.expose().to_owned(), about: key } }).await
 }
@@ -49,16 +40,9 @@ pub(crate) async fn create_api_key(
 /// Ends a key; its next request is refused.
 #[utoipa::path(delete, path = "/api/api-keys/{id}", operation_id = "delete_api_key", tag = "auth",
     extensions(("x-role" = json!("admin"))), params(("id" = Uuid, Path)), responses((status = 204)))]
-pub(crate) async fn delete_api_key(
-    mut cx: Cx<WriteAdmin>,
-    PathId(id): PathId,
-    Extension(RequestId(request)): Extension<RequestId>,
-) -> ApiResult {
+pub(crate) async fn delete_api_key(mut cx: Cx<WriteAdmin>, PathId(id): PathId) -> ApiResult {
     let key = accounts::revoke_key(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
-    let entry = audit::Entry::by(&cx.actor, "api_key.revoked", "apiKey", id)
-        .change(Some(facts(&key)), None)
-        .request(&request);
-    audit::append(&mut cx.tx, &entry).await?;
+    cx.note("api_key.revoked", ("apiKey", id), (Some(facts(&key)), None)).await?;
     cx.commit(NoContent).await
 }
 

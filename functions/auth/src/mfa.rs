@@ -1,7 +1,7 @@
 //! The second step of a login.
 
 use axum::{
-    Extension, Json,
+    Json,
     extract::{FromRequest, FromRequestParts, Request, State},
     response::IntoResponse,
 };
@@ -11,7 +11,6 @@ use serde_json::json;
 use shared::{
     accounts::{self, Confirmation},
     app::App,
-    audit,
     auth::{Permission, Role, SecureSelf, SecureUsers, WriteSelf, totp},
     db::TokenUse,
     http::{ApiResult, Check, Cx, IfMatch, NoContent, PathId, Problem, Refusal, RequestId, Valid},
@@ -116,9 +115,7 @@ pub(crate) async fn renew_recovery_codes(
     }
     let mail = Mail { to: known.email.expose(), letter: Letter::RecoveryCodesRenewed };
     mails::tell(&mut cx.tx, &app, mail).await?;
-    let request = request_id(&parts);
-    let entry = audit::Entry::by(&cx.actor, "user.recovery_codes_renewed", "user", user).request(&request);
-    audit::append(&mut cx.tx, &entry).await?;
+    cx.note("user.recovery_codes_renewed", ("user", user), (None, None)).await?;
     cx.commit(Json(RenewedCodes { recovery_codes: shown(&codes) })).await
 }
 
@@ -132,7 +129,6 @@ pub(crate) async fn delete_user_mfa(
     State(app): State<App>,
     PathId(id): PathId,
     if_match: IfMatch,
-    Extension(RequestId(request)): Extension<RequestId>,
 ) -> ApiResult {
     let (caller, _) = person(&cx.actor)?;
     let (before, _) = accounts::lock_user_and_owners(&mut cx.tx, id).await?;
@@ -151,26 +147,20 @@ pub(crate) async fn delete_user_mfa(
     accounts::revoke_all_sessions(&mut cx.tx, id, "mfa_taken_away").await?;
     let mail = Mail { to: before.email.expose(), letter: Letter::MfaTakenAway };
     mails::tell(&mut cx.tx, &app, mail).await?;
-    let entry = audit::Entry::by(&cx.actor, "user.mfa_taken_away", "user", id).request(&request);
-    audit::append(&mut cx.tx, &entry).await?;
+    cx.note("user.mfa_taken_away", ("user", id), (None, None)).await?;
     cx.commit(NoContent).await
 }
 
 /// Removes the second step. It needs the password, and a code, within the last five minutes.
 #[utoipa::path(delete, path = "/api/auth/mfa", operation_id = "delete_mfa", tag = "auth",
     extensions(("x-role" = json!("viewer")), ("x-step-up" = json!(true)), ("x-scope" = json!("none"))), responses((status = 204)))]
-pub(crate) async fn delete_mfa(
-    mut cx: Cx<SecureSelf>,
-    State(app): State<App>,
-    Extension(RequestId(request)): Extension<RequestId>,
-) -> ApiResult {
+pub(crate) async fn delete_mfa(mut cx: Cx<SecureSelf>, State(app): State<App>) -> ApiResult {
     let (user, _) = person(&cx.actor)?;
     if !accounts::remove_mfa(&mut cx.tx, user).await? {
         return Err(Problem::not_found());
     }
     warn(&mut cx, &app, user, Letter::MfaRemoved).await?;
-    let entry = audit::Entry::by(&cx.actor, "user.mfa_removed", "user", user).request(&request);
-    audit::append(&mut cx.tx, &entry).await?;
+    cx.note("user.mfa_removed", ("user", user), (None, None)).await?;
     cx.commit(NoContent).await
 }
 
@@ -189,7 +179,7 @@ pub(crate) async fn verify_mfa(State(app): State<App>, visitor: Visitor, request
         Ok(cx) => cx,
         Err(refusal) => return Ok(refusal.into_response()),
     };
-    confirm(cx, &app, &visitor, &parts, &given.code).await
+    confirm(cx, &app, &visitor, &given.code).await
 }
 
 /// The second step of a login.
@@ -226,13 +216,7 @@ async fn complete(
 }
 
 /// The first code of an app.
-async fn confirm(
-    mut cx: Cx<WriteSelf>,
-    app: &App,
-    visitor: &Visitor,
-    parts: &Parts,
-    code: &Secret,
-) -> ApiResult {
+async fn confirm(mut cx: Cx<WriteSelf>, app: &App, visitor: &Visitor, code: &Secret) -> ApiResult {
     let (user, _) = person(&cx.actor)?;
     match accounts::confirm_mfa(&mut cx.tx, app.secret_box(), visitor.now, user, code).await? {
         Confirmation::Active => {}
@@ -242,9 +226,7 @@ async fn confirm(
         }
     }
     warn(&mut cx, app, user, Letter::MfaAdded).await?;
-    let request = request_id(parts);
-    let entry = audit::Entry::by(&cx.actor, "user.mfa_activated", "user", user).request(&request);
-    audit::append(&mut cx.tx, &entry).await?;
+    cx.note("user.mfa_activated", ("user", user), (None, None)).await?;
     cx.commit(Json(json!({"active": true}))).await
 }
 

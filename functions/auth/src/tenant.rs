@@ -1,13 +1,12 @@
 //! The caller's business.
 
-use axum::{Extension, Json, http::StatusCode};
+use axum::{Json, http::StatusCode};
 use serde::Serialize;
 use serde_json::to_value;
 use shared::{
     accounts::{self, TableCount, Tenant, TenantPatch},
-    audit,
     auth::{Access, Permission, Proof, ReadTenant, Role, Scope, Surface, WriteAdmin},
-    http::{ApiResult, Cx, IfMatch, Problem, RequestId, Valid, Versioned},
+    http::{ApiResult, Cx, IfMatch, Problem, Valid, Versioned},
 };
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -60,7 +59,6 @@ pub(crate) async fn get_tenant(mut cx: Cx<ReadTenant>) -> ApiResult {
 pub(crate) async fn update_tenant(
     mut cx: Cx<WriteAdmin>,
     if_match: IfMatch,
-    Extension(RequestId(request)): Extension<RequestId>,
     Valid(patch): Valid<TenantPatch>,
 ) -> ApiResult {
     let before = accounts::find_tenant(&mut cx.tx).await?;
@@ -69,10 +67,8 @@ pub(crate) async fn update_tenant(
     let tenant = accounts::update_tenant(&mut cx.tx, before.version, &patch)
         .await?
         .ok_or_else(Problem::concurrent_change)?;
-    let entry = audit::Entry::by(&cx.actor, "tenant.updated", "tenant", tenant.id)
-        .change(to_value(&before).ok(), to_value(&tenant).ok())
-        .request(&request);
-    audit::append(&mut cx.tx, &entry).await?;
+    cx.note("tenant.updated", ("tenant", tenant.id), (to_value(&before).ok(), to_value(&tenant).ok()))
+        .await?;
     cx.commit(Versioned { version: tenant.version, answer: Json(tenant) }).await
 }
 

@@ -1,7 +1,7 @@
 //! Colleagues.
 
 use axum::{
-    Extension, Json,
+    Json,
     extract::{FromRequestParts, State},
     response::IntoResponse,
 };
@@ -12,13 +12,12 @@ use serde_json::{Value, json};
 use shared::{
     accounts::{self, EMAIL_TAKEN, NewUser, PASSWORD_MISSING, User, UserFilter, UserPatch, UserStatus},
     app::App,
-    audit,
     auth::{MakeKeys, ManageUsers, Permission, ReadAdmin, Role, missing_scope},
     crypto::{OpaqueToken, TokenKind},
     db::{OnConstraint, TokenUse},
     http::{
         Actor, ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PageParams, Patch, PathId,
-        Problem, QueryString, RequestId, Valid, Versioned,
+        Problem, QueryString, Valid, Versioned,
     },
     ids::new_id,
     mails::{self, Letter, Mail},
@@ -86,8 +85,7 @@ pub(crate) async fn create_user(
         }
         None => None,
     };
-    let request = parts.extensions.get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-    let added = add(&mut cx, &app, &request, &new, hash.as_ref()).await?;
+    let added = add(&mut cx, &app, &new, hash.as_ref()).await?;
     cx.commit(Created { location: format!("/api/users/{}", added.user.id), body: added }).await
 }
 
@@ -95,7 +93,6 @@ pub(crate) async fn create_user(
 pub(crate) async fn add(
     cx: &mut Cx<ManageUsers>,
     app: &App,
-    request: &str,
     new: &NewUser,
     hash: Option<&Secret>,
 ) -> ApiResult<AddedUser> {
@@ -117,10 +114,7 @@ pub(crate) async fn add(
         added.invite_expires_at = Some(invite.expires_at);
         added.token = app.config.app_env.is_local().then(|| token.expose().to_owned());
     }
-    let entry = audit::Entry::by(&cx.actor, "user.created", "user", added.user.id)
-        .change(None, Some(facts(&added.user)))
-        .request(request);
-    audit::append(&mut cx.tx, &entry).await?;
+    cx.note("user.created", ("user", added.user.id), (None, Some(facts(&added.user)))).await?;
     Ok(added)
 }
 
@@ -133,7 +127,6 @@ pub(crate) async fn update_user(
     mut cx: Cx<ManageUsers>,
     PathId(id): PathId,
     if_match: IfMatch,
-    Extension(RequestId(request)): Extension<RequestId>,
     Valid(patch): Valid<UserPatch>,
 ) -> ApiResult {
     let (before, owners) = accounts::lock_user_and_owners(&mut cx.tx, id).await?;
@@ -160,10 +153,7 @@ pub(crate) async fn update_user(
         .ok_or_else(Problem::not_found)?;
     let makes_keys = user.status != "disabled" && user.role.allows(MakeKeys::ROLE);
     let ended = if makes_keys { Vec::new() } else { accounts::revoke_keys_of(&mut cx.tx, id, None).await? };
-    let entry = audit::Entry::by(&cx.actor, "user.updated", "user", id)
-        .change(Some(facts(&before)), Some(facts(&user)))
-        .request(&request);
-    audit::append(&mut cx.tx, &entry).await?;
+    cx.note("user.updated", ("user", id), (Some(facts(&before)), Some(facts(&user)))).await?;
     let why = if user.status == "disabled" { "maker_disabled" } else { "maker_demoted" };
     note_ended(&mut cx, &ended, why).await?;
     cx.commit(Versioned { version: user.version, answer: Json(user) }).await
@@ -174,12 +164,7 @@ pub(crate) async fn update_user(
 /// keep it together, disable the user or assign it first.
 #[utoipa::path(delete, path = "/api/users/{id}", operation_id = "delete_user", tag = "auth",
     extensions(("x-role" = json!("admin")), ("x-step-up" = json!(true))), params(("id" = Uuid, Path)), responses((status = 204)))]
-pub(crate) async fn delete_user(
-    mut cx: Cx<ManageUsers>,
-    PathId(id): PathId,
-    if_match: IfMatch,
-    Extension(RequestId(request)): Extension<RequestId>,
-) -> ApiResult {
+pub(crate) async fn delete_user(mut cx: Cx<ManageUsers>, PathId(id): PathId, if_match: IfMatch) -> ApiResult {
     let (before, owners) = accounts::lock_user_and_owners(&mut cx.tx, id).await?;
     let before = before.ok_or_else(Problem::not_found)?;
     if_match.require(before.version)?;
@@ -190,10 +175,7 @@ pub(crate) async fn delete_user(
     if !accounts::delete_user(&mut cx.tx, id).await? {
         return Err(Problem::not_found());
     }
-    let entry = audit::Entry::by(&cx.actor, "user.deleted", "user", id)
-        .change(Some(facts(&before)), None)
-        .request(&request);
-    audit::append(&mut cx.tx, &entry).await?;
+    cx.note("user.deleted", ("user", id), (Some(facts(&before)), None)).await?;
     note_ended(&mut cx, &ended, "maker_removed").await?;
     cx.commit(NoContent).await
 }

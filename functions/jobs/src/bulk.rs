@@ -1,10 +1,9 @@
 //! The same for many leads.
 
-use axum::Extension;
 use serde_json::to_value;
 use shared::{
     auth::{ManageLeads, WriteAutomations},
-    http::{ApiResult, Cx, Problem, RequestId, Valid},
+    http::{ApiResult, Cx, Problem, Valid},
     jobs::{self, Job, JobKind, NewJob},
     leads::{BulkOp, BulkRequest, Definitions, check_bulk},
 };
@@ -17,11 +16,7 @@ use crate::jobs::{accepted, note};
 /// deleted or changed hands meanwhile is skipped.
 #[utoipa::path(post, path = "/api/leads/bulk", operation_id = "change_leads", tag = "jobs",
     extensions(("x-role" = json!("manager"))), request_body = BulkRequest, responses((status = 202, body = Job)))]
-pub(crate) async fn change_leads(
-    mut cx: Cx<ManageLeads>,
-    Extension(id): Extension<RequestId>,
-    Valid(request): Valid<BulkRequest>,
-) -> ApiResult {
+pub(crate) async fn change_leads(mut cx: Cx<ManageLeads>, Valid(request): Valid<BulkRequest>) -> ApiResult {
     let (now, actor) = (cx.now(), cx.actor.clone());
     let definitions = Definitions::load(&mut cx.tx).await?;
     let op = request.op(&definitions, &cx.tx.settings().country)?;
@@ -34,6 +29,6 @@ pub(crate) async fn change_leads(
     let request = to_value(&request).map_err(|_| Problem::internal())?;
     let new = NewJob { kind: JobKind::Bulk, awaits_parts: false, request };
     let job = jobs::insert(&mut cx.tx, now, &actor, new).await?;
-    note(&mut cx, &id, &job).await?;
+    note(&mut cx, &job).await?;
     cx.commit(accepted(job)).await
 }

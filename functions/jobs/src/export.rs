@@ -1,13 +1,11 @@
 //! People on their way out.
 
-use axum::Extension;
 use http::Uri;
 use serde_json::{Map, Value, json, to_value};
 use shared::{
-    audit,
     auth::ExportLeads,
     export::{self, Format},
-    http::{ApiResult, Cx, FromQuery, Params, Problem, QueryString, RequestId},
+    http::{ApiResult, Cx, FromQuery, Params, Problem, QueryString},
     jobs::{self, Job, JobKind, NewJob},
     leads::{self, ExportCursor, ExportRequest, LeadFilter},
 };
@@ -21,12 +19,7 @@ use crate::jobs::{accepted, note};
     params(LeadFilter, ("format" = Option<String>, Query, description = "csv, json, ndjson; csv when left out"),
         ("limit" = Option<i64>, Query, description = "rows of a chunk at most, up to 25,000"), ("cursor" = Option<String>, Query, description = "`x-next-cursor` of the chunk before")),
     responses((status = 200, body = String, content_type = "text/csv")))]
-pub(crate) async fn export_leads(
-    mut cx: Cx<ExportLeads>,
-    Extension(id): Extension<RequestId>,
-    query: QueryString,
-    asked: Uri,
-) -> ApiResult {
+pub(crate) async fn export_leads(mut cx: Cx<ExportLeads>, query: QueryString, asked: Uri) -> ApiResult {
     let (mut filter, (format, rows, after)) = query.read(cx.zone(), |params| {
         let (format, rows, after) = export::read_request(params);
         let carried = after.is_some();
@@ -42,8 +35,7 @@ pub(crate) async fn export_leads(
     let chunk = leads::read_chunk(&mut cx.tx, &filter, format, after, rows, own).await?;
     if first {
         let after = json!({"format": format.extension()});
-        let entry = audit::Entry::by(&cx.actor, "leads.exported", "tenant", cx.tx.tenant());
-        audit::append(&mut cx.tx, &entry.change(None, Some(after)).request(&id.0)).await?;
+        cx.note("leads.exported", ("tenant", cx.tx.tenant()), (None, Some(after))).await?;
     }
     cx.commit(export::answer(chunk, format, "leads", &asked)).await
 }
@@ -55,7 +47,6 @@ pub(crate) async fn export_leads(
     responses((status = 202, body = Job)))]
 pub(crate) async fn export_leads_as_job(
     mut cx: Cx<ExportLeads>,
-    Extension(id): Extension<RequestId>,
     query: QueryString,
     asked: Uri,
 ) -> ApiResult {
@@ -75,7 +66,7 @@ pub(crate) async fn export_leads_as_job(
     let request = to_value(&request).map_err(|_| Problem::internal())?;
     let new = NewJob { kind: JobKind::Export, awaits_parts: false, request };
     let job = jobs::insert(&mut cx.tx, now, &actor, new).await?;
-    note(&mut cx, &id, &job).await?;
+    note(&mut cx, &job).await?;
     cx.commit(accepted(job)).await
 }
 

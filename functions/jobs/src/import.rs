@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use axum::Extension;
 use http::{HeaderMap, StatusCode, header};
 use serde_json::to_value;
 use shared::{
     auth::ManageLeads,
-    http::{ApiResult, Created, Cx, Params, Problem, QueryString, RawBody, RequestId},
+    http::{ApiResult, Created, Cx, Params, Problem, QueryString, RawBody},
     jobs::{self, Job, JobKind, NewJob},
     leads::{Definitions, FileError, ImportMode, ImportRequest, Layout, SourceKind, knows_field},
 };
@@ -32,7 +31,6 @@ use crate::jobs::{accepted, note};
     responses((status = 202, body = Job), (status = 201, body = Job, description = "The job waits for its parts")))]
 pub(crate) async fn import_leads(
     mut cx: Cx<ManageLeads>,
-    Extension(id): Extension<RequestId>,
     query: QueryString,
     headers: HeaderMap,
     RawBody(file): RawBody,
@@ -47,7 +45,7 @@ pub(crate) async fn import_leads(
             ));
         }
         let job = insert(&mut cx, true, &request).await?;
-        note(&mut cx, &id, &job).await?;
+        note(&mut cx, &job).await?;
         let created = Created { location: format!("/api/jobs/{}", job.id), body: job };
         return cx.commit(created).await;
     }
@@ -61,7 +59,7 @@ pub(crate) async fn import_leads(
     Layout::of(&file, &request, &definitions).map_err(refused)?;
     let job = insert(&mut cx, false, &request).await?;
     jobs::insert_part(&mut cx.tx, job.id, "input", 1, &file).await?;
-    note(&mut cx, &id, &job).await?;
+    note(&mut cx, &job).await?;
     cx.commit(accepted(job)).await
 }
 

@@ -7,9 +7,8 @@ use axum::{
 use http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 use shared::{
-    audit,
     auth::{ManageLeads, Permission, ReadJobs, Role, Scope},
-    http::{ApiResult, Cx, Hashed, ListQuery, Page, PathId, Problem, QueryString, RequestId},
+    http::{ApiResult, Cx, Hashed, ListQuery, Page, PathId, Problem, QueryString},
     jobs::{self, Cancelled, ErrorFilter, Job, JobFilter, RowError, seen_by},
 };
 
@@ -70,10 +69,9 @@ pub(crate) async fn cancel_job(mut cx: Cx<EndJobs>, PathId(id): PathId) -> ApiRe
 }
 
 /// Notes who asked for a job. What it asks may name people, and the log outlives them: the job says it as long as it is kept.
-pub(crate) async fn note<P: Permission>(cx: &mut Cx<P>, request: &RequestId, job: &Job) -> ApiResult<()> {
+pub(crate) async fn note<P: Permission>(cx: &mut Cx<P>, job: &Job) -> ApiResult<()> {
     let after = json!({"kind": job.kind});
-    let entry = audit::Entry::by(&cx.actor, "job.created", "job", job.id).change(None, Some(after));
-    Ok(audit::append(&mut cx.tx, &entry.request(&request.0)).await?)
+    Ok(cx.note("job.created", ("job", job.id), (None, Some(after))).await?)
 }
 
 /// 202 with the job and where to follow it.

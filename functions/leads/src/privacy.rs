@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::{
-    Extension, Json,
+    Json,
     extract::State,
     http::{HeaderName, HeaderValue, Uri, header},
     response::IntoResponse,
@@ -16,7 +16,7 @@ use shared::{
     audit,
     auth::{ErasePerson, ExportPerson},
     export::link,
-    http::{ApiResult, Check, Cx, FieldErrors, PathId, Problem, QueryString, RequestId, ValidOrDefault},
+    http::{ApiResult, Check, Cx, FieldErrors, PathId, Problem, QueryString, ValidOrDefault},
     privacy::{self, Position},
     values::Line,
 };
@@ -37,7 +37,6 @@ const MOST_ROWS: i64 = 25_000;
 pub(crate) async fn export_lead(
     mut cx: Cx<ExportPerson>,
     PathId(id): PathId,
-    Extension(request): Extension<RequestId>,
     query: QueryString,
     asked: Uri,
 ) -> ApiResult {
@@ -57,8 +56,7 @@ pub(crate) async fn export_lead(
     let (now, first) = (cx.now(), after.is_none());
     let chunk = privacy::read_chunk(&mut cx.tx, now, (id, &subject), after, rows).await?;
     if first {
-        let entry = audit::Entry::by(&cx.actor, "lead.exported", "lead", id).request(&request.0);
-        audit::append(&mut cx.tx, &entry).await?;
+        cx.note("lead.exported", ("lead", id), (None, None)).await?;
     }
     let mut response = chunk.body.into_response();
     let headers = response.headers_mut();
@@ -126,7 +124,6 @@ pub(crate) async fn erase_lead(
     mut cx: Cx<ErasePerson>,
     State(app): State<App>,
     PathId(id): PathId,
-    Extension(request): Extension<RequestId>,
     ValidOrDefault(erasure): ValidOrDefault<Erasure>,
 ) -> ApiResult {
     let (now, own_records_of) = (cx.now(), cx.actor.own_records_of());
@@ -135,8 +132,7 @@ pub(crate) async fn erase_lead(
     let done = privacy::erase(&mut cx.tx, app.secret_box(), now, &subject).await?;
     privacy::tell(&mut cx.tx, now, &subject.leads, "api").await?;
     let after = json!({"reason": erasure.reason.as_ref().and_then(audit::state_hash), "removed": done.removed, "emptied": done.emptied});
-    let entry = audit::Entry::by(&cx.actor, "lead.erased", "lead", id).change(None, Some(after));
-    audit::append(&mut cx.tx, &entry.request(&request.0)).await?;
+    cx.note("lead.erased", ("lead", id), (None, Some(after))).await?;
     let mode = erasure.mode.unwrap_or_default();
     cx.commit(Json(Erased { id, erased_at: now, mode, removed: done.removed, emptied: done.emptied })).await
 }

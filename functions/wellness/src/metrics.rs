@@ -1,6 +1,6 @@
 //! Measurements: one at a time, as rows and as series.
 
-use axum::{Extension, Json, response::IntoResponse};
+use axum::{Json, response::IntoResponse};
 use serde_json::to_value;
 use shared::{
     audit,
@@ -8,8 +8,8 @@ use shared::{
     db::TenantTx,
     events::{EventKind, NewEvent, emit},
     http::{
-        ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, RequestId,
-        Valid, Versioned,
+        ApiResult, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString, Valid,
+        Versioned,
     },
     wellness::{self, Metric, MetricFilter, MetricPatch, NewMetric, Outcome, TypeOut},
 };
@@ -98,7 +98,6 @@ pub(crate) async fn update_metric(
     mut cx: Cx<ManageWellness>,
     PathId(id): PathId,
     if_match: IfMatch,
-    Extension(request): Extension<RequestId>,
     Valid(patch): Valid<MetricPatch>,
 ) -> ApiResult {
     let own = cx.actor.own_records_of();
@@ -108,7 +107,7 @@ pub(crate) async fn update_metric(
     let corrected = wellness::corrected(before.clone(), patch, &kind)?;
     let after =
         wellness::update_metric(&mut cx.tx, &corrected).await?.ok_or_else(Problem::concurrent_change)?;
-    note(&mut cx, "metric.corrected", &before, Some(&after), &request).await?;
+    note(&mut cx, "metric.corrected", &before, Some(&after)).await?;
     cx.commit(Versioned { version: after.version, answer: Json(after) }).await
 }
 
@@ -119,7 +118,6 @@ pub(crate) async fn delete_metric(
     mut cx: Cx<ManageWellness>,
     PathId(id): PathId,
     if_match: IfMatch,
-    Extension(request): Extension<RequestId>,
 ) -> ApiResult {
     let own = cx.actor.own_records_of();
     let metric = wellness::find_metric(&mut cx.tx, id, own).await?.ok_or_else(Problem::not_found)?;
@@ -127,7 +125,7 @@ pub(crate) async fn delete_metric(
     if !wellness::delete_metric(&mut cx.tx, &metric).await? {
         return Err(Problem::concurrent_change());
     }
-    note(&mut cx, "metric.deleted", &metric, None, &request).await?;
+    note(&mut cx, "metric.deleted", &metric, None).await?;
     cx.commit(NoContent).await
 }
 
@@ -136,11 +134,9 @@ async fn note(
     action: &str,
     before: &Metric,
     after: Option<&Metric>,
-    request: &RequestId,
 ) -> Result<(), Problem> {
     let (old, new) = (audit::state_hash(before), after.and_then(audit::state_hash));
-    let entry = audit::Entry::by(&cx.actor, action, "metric", before.id).change(old, new).request(&request.0);
-    audit::append(&mut cx.tx, &entry).await?;
+    cx.note(action, ("metric", before.id), (old, new)).await?;
     Ok(())
 }
 

@@ -46,8 +46,7 @@ pub struct Entry<'a> {
 
 impl<'a> Entry<'a> {
     /// Something that the caller of a request did to a thing.
-    #[must_use]
-    pub const fn by(actor: &'a Actor, action: &'a str, object_kind: &'a str, object_id: Uuid) -> Self {
+    const fn by(actor: &'a Actor, action: &'a str, object_kind: &'a str, object_id: Uuid) -> Self {
         Self {
             actor: (actor.kind(), Some(actor.id())),
             action,
@@ -60,14 +59,12 @@ impl<'a> Entry<'a> {
     }
 
     /// The same with what changed.
-    #[must_use]
-    pub fn change(self, before: Option<Value>, after: Option<Value>) -> Self {
+    fn change(self, before: Option<Value>, after: Option<Value>) -> Self {
         Self { before, after, ..self }
     }
 
     /// The same with the request's id.
-    #[must_use]
-    pub fn request(self, id: &'a str) -> Self {
+    fn request(self, id: &'a str) -> Self {
         Self { request_id: Some(id), ..self }
     }
 }
