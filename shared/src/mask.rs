@@ -81,7 +81,7 @@ impl Masked for Value {
 }
 
 /// What stands for the part that is not shown.
-const DOTS: &str = "•••••";
+pub(crate) const DOTS: &str = "•••••";
 
 /// An e-mail address as its first letter and its domain, a number as its first three and last two characters. What is too
 /// short for that is not shown at all.

@@ -102,6 +102,7 @@ pub(crate) async fn resend_invite(
     State(app): State<App>,
     PathId(id): PathId,
 ) -> ApiResult {
+    cx.hold_caller().await?;
     let now = cx.now();
     let user = accounts::find_user(&mut cx.tx, id).await?.ok_or_else(Problem::not_found)?;
     require_rank(&cx.actor, user.role)?;

@@ -30,6 +30,7 @@ pub(crate) async fn create_api_key(mut cx: Cx<MakeKeys>, Valid(new): Valid<NewKe
         return Err(Problem::invalid("/expiresAt", "in_the_past", "A key ends in the future."));
     }
     let token = new.kind.generate().map_err(|_| Problem::internal())?;
+    cx.hold_caller().await?;
     let created_by = cx.actor.user_id();
     let key = accounts::insert_key(&mut cx.tx, now, &new, &token, created_by).await?;
     cx.note("api_key.created", ("apiKey", key.id), (None, Some(facts(&key)))).await?;

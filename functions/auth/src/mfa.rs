@@ -132,6 +132,7 @@ pub(crate) async fn delete_user_mfa(
 ) -> ApiResult {
     let (caller, _) = person(&cx.actor)?;
     let (before, _) = accounts::lock_user_and_owners(&mut cx.tx, id).await?;
+    cx.hold_caller().await?;
     let before = before.ok_or_else(Problem::not_found)?;
     if_match.require(before.version)?;
     if caller == id {

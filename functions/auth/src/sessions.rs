@@ -130,6 +130,8 @@ pub(crate) async fn logout_all(
     ValidOrDefault(body): ValidOrDefault<LogoutEverywhere>,
 ) -> ApiResult {
     let (user, _) = person(&cx.actor)?;
+    // Keys that are being made at this moment are made first, and end with the others.
+    cx.hold_caller().await?;
     accounts::revoke_all_sessions(&mut cx.tx, user, "logout_all").await?;
     if let Some(since) = body.revoke_keys_since {
         let ended = accounts::revoke_keys_of(&mut cx.tx, user, Some(since)).await?;

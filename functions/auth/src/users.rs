@@ -96,6 +96,7 @@ pub(crate) async fn add(
     new: &NewUser,
     hash: Option<&Secret>,
 ) -> ApiResult<AddedUser> {
+    cx.hold_caller().await?;
     let now = cx.now();
     let user = accounts::insert_user(&mut cx.tx, now, new_id(), new, hash)
         .await
@@ -130,6 +131,7 @@ pub(crate) async fn update_user(
     Valid(patch): Valid<UserPatch>,
 ) -> ApiResult {
     let (before, owners) = accounts::lock_user_and_owners(&mut cx.tx, id).await?;
+    cx.hold_caller().await?;
     let before = before.ok_or_else(Problem::not_found)?;
     if_match.require(before.version)?;
     require_rank(&cx.actor, before.role)?;
@@ -166,6 +168,7 @@ pub(crate) async fn update_user(
     extensions(("x-role" = json!("admin")), ("x-step-up" = json!(true))), params(("id" = Uuid, Path)), responses((status = 204)))]
 pub(crate) async fn delete_user(mut cx: Cx<ManageUsers>, PathId(id): PathId, if_match: IfMatch) -> ApiResult {
     let (before, owners) = accounts::lock_user_and_owners(&mut cx.tx, id).await?;
+    cx.hold_caller().await?;
     let before = before.ok_or_else(Problem::not_found)?;
     if_match.require(before.version)?;
     require_rank(&cx.actor, before.role)?;

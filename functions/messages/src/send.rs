@@ -9,7 +9,7 @@ use shared::{
     db::OnConstraint,
     http::{Accepted, ApiResult, Check, Cx, FieldErrors, Problem, Valid},
     ids::new_id,
-    leads::{self, Identities, Known, Lead, NewLead, Upserted},
+    leads::{self, Hidden, Identities, Known, Lead, NewLead, Upserted},
     messages::{self, Channel, Planned, PlannedMessage, Purpose, Status, Verdict, unsubscribe},
     private::Private,
     templates::{self, Composed},
@@ -211,6 +211,10 @@ async fn write(
     }
     let mut context =
         templates::roots(&mut cx.tx, Some(lead), cx.actor.user_id(), new.variables.into()).await?;
+    // What a template of a manager's says to the person is the manager's decision; a text of one's own says what one may read.
+    if new.body.is_some() || new.subject.is_some() || new.to.is_some() {
+        Hidden::from(&mut cx.tx, &cx.actor).await?.veil(&mut context);
+    }
     if let Some(url) = unsubscribe::url(app, cx.tx.tenant_id(), lead, new.channel) {
         context["unsubscribeUrl"] = url.into();
     }

@@ -10,7 +10,7 @@ use shared::{
         ApiResult, Check, Created, Cx, IfMatch, ListQuery, NoContent, Page, PathId, Problem, QueryString,
         Valid, Versioned,
     },
-    leads,
+    leads::{self, Hidden},
     messages::{Channel, unsubscribe},
     private::Private,
     templates::{self, NewTemplate, Template, TemplateFilter, TemplatePatch},
@@ -137,6 +137,7 @@ pub(crate) async fn render_template(
     let user = cx.actor.user_id();
     let channel = Channel::parse(&template.channel).ok_or_else(Problem::internal)?;
     let mut context = templates::roots(&mut cx.tx, render.lead_id, user, render.variables.into()).await?;
+    Hidden::from(&mut cx.tx, &cx.actor).await?.veil(&mut context);
     if let Some(url) =
         render.lead_id.and_then(|lead| unsubscribe::url(&app, cx.tx.tenant_id(), lead, channel))
     {

@@ -5,6 +5,7 @@
 //! that was verified.
 
 mod api_keys;
+mod caller;
 mod credentials;
 mod device;
 mod disabled;
@@ -29,6 +30,7 @@ mod users;
 pub use api_keys::{
     ApiKey, IssuedKey, KeyFilter, KeyKind, NewKey, insert_key, list_keys, revoke_key, revoke_keys_of,
 };
+pub(crate) use caller::{hold_key, hold_user};
 pub use credentials::{
     Credentials, Forgotten, ProvedEmail, change_password, find_credentials, find_forgotten, prove_email,
     refresh_proof, reset_password,

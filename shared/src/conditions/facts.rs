@@ -112,6 +112,15 @@ pub fn lead_fields(condition: &Condition) -> Vec<(String, String)> {
     named.collect()
 }
 
+/// What a tree compares with, as (pointer below the condition, field, its words).
+#[must_use]
+pub fn compared(condition: &Condition) -> Vec<(String, &str, Vec<&str>)> {
+    let comparisons = condition.comparisons().into_iter();
+    comparisons
+        .map(|(pointer, one)| (format!("{pointer}/value"), one.field.as_str(), words(&one.value)))
+        .collect()
+}
+
 /// Which of people's past a tree means, as (pointer below the condition, key of `where`, its words).
 #[must_use]
 pub fn narrowings(condition: &Condition) -> Vec<(String, &str, Vec<&str>)> {

@@ -26,7 +26,7 @@ use utoipa::ToSchema;
 
 use self::values::{is_set, number, order, same, texts, within};
 pub use self::{
-    facts::{lead_fields, lead_problems, narrowings},
+    facts::{compared, lead_fields, lead_problems, narrowings},
     history::{History, HistoryField, Past, history_fields},
     named::unknown_names,
     read::read_asked,

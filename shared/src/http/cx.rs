@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::{Meter, Problem, RawBody, RequestId, idempotency::Claim, meter::Unread};
 use crate::{
+    accounts,
     app::App,
     auth::{
         Access, Owners, Permission, RecordScope, Role, Scope,
@@ -222,6 +223,27 @@ impl<P: Permission> Cx<P> {
     /// 422 naming them.
     pub fn refuse_unread(&self) -> Result<(), Problem> {
         self.unread.refuse()
+    }
+
+    /// Holds the caller's own right until the transaction ends, and asks for it again: for what outlasts it, such as colleagues,
+    /// roles and keys. After the rows of others, before anything is written.
+    ///
+    /// # Errors
+    /// 401 when the user, the session or the key is no more, 403 when the role is too low by now.
+    pub async fn hold_caller(&mut self) -> Result<(), Problem> {
+        match &mut self.actor {
+            Actor::User { id, session, role, .. } => {
+                *role = accounts::hold_user(&mut self.tx, *id, *session)
+                    .await?
+                    .ok_or_else(Problem::unauthorized)?;
+            }
+            Actor::Key { id, .. } => {
+                if !accounts::hold_key(&mut self.tx, *id).await? {
+                    return Err(Problem::unauthorized());
+                }
+            }
+        }
+        self.actor.authorise::<P>(self.now)
     }
 
     /// Commits, stores the answer under the caller's idempotency key, and tells the queues what is owed.

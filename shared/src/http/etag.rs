@@ -18,6 +18,11 @@ pub(super) fn of_content(content: &[u8]) -> HeaderValue {
     HeaderValue::from_str(&format!("\"h{short}\"")).unwrap_or_else(|_| HeaderValue::from_static("\"h0\""))
 }
 
+/// Whether a tag was made of what the resource looks like.
+pub(super) fn is_of_content(tag: &HeaderValue) -> bool {
+    tag.as_bytes().starts_with(b"\"h")
+}
+
 /// Marks an answer that holds more than the resource whose version is its `ETag`: that the version is the same does not
 /// mean that the answer is.
 #[derive(Clone, Copy, Debug)]

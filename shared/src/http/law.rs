@@ -76,10 +76,13 @@ pub(super) async fn uphold(
     if let Some(asked) = asked {
         response = asked.narrow(response).await.unwrap_or_else(IntoResponse::into_response);
     }
-    response = shape(response, &method, if_none_match.as_ref(), &request_id);
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        response = render(problem, &request_id);
+    }
     if meter.hides_addresses() {
         response = hide_addresses(response, &request_id).await;
     }
+    response = if_changed(response, &method, if_none_match.as_ref());
     finish_headers(&mut response, &request_id);
     if let Some(reading) = meter.reading() {
         reading.write(response.headers_mut());
@@ -109,16 +112,8 @@ async fn handle(next: Next, request: Request, request_id: &str, route: &str) -> 
     })
 }
 
-/// Renders a problem, and answers a conditional read.
-fn shape(
-    mut response: Response,
-    method: &Method,
-    if_none_match: Option<&HeaderValue>,
-    request_id: &str,
-) -> Response {
-    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
-        response = render(problem, request_id);
-    }
+/// Answers a conditional read.
+fn if_changed(response: Response, method: &Method, if_none_match: Option<&HeaderValue>) -> Response {
     let unchanged = method == Method::GET
         && response.status() == StatusCode::OK
         && response.extensions().get::<etag::HoldsMore>().is_none()
@@ -219,6 +214,10 @@ async fn hide_addresses(response: Response, request_id: &str) -> Response {
     match mask::body(&body) {
         Some(masked) => {
             parts.headers.remove(header::CONTENT_LENGTH);
+            // A tag of what is hidden would tell it to whoever tries all that it may be.
+            if parts.headers.get(header::ETAG).is_some_and(etag::is_of_content) {
+                parts.headers.insert(header::ETAG, etag::of_content(&masked));
+            }
             Response::from_parts(parts, masked.into())
         }
         None => Response::from_parts(parts, body.into()),

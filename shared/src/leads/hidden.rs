@@ -4,11 +4,12 @@
 //! writes a field back as it was shown would put the hint in place of the value.
 
 use http::StatusCode;
+use serde_json::Value;
 
 use super::{Definitions, FieldQuery};
 use crate::{
     auth::Role,
-    conditions::{Condition, lead_fields, narrowings},
+    conditions::{Condition, compared, lead_fields, narrowings},
     db::{DbResult, TenantTx},
     http::{Actor, Problem},
     mask,
@@ -78,6 +79,13 @@ impl Hidden {
     /// 403 `field_masked` naming the field.
     pub fn check_condition(&self, condition: &Condition, pointer: &str) -> Result<(), Problem> {
         let field = lead_fields(condition).into_iter().find(|(_, field)| self.hides(field));
+        let named = |condition: &Condition| {
+            let mut words = compared(condition).into_iter();
+            words
+                .find(|(_, _, words)| self.contacts && words.iter().any(|word| mask::holds_address(word)))
+                .map(|(below, field, _)| (below, field.to_owned()))
+        };
+        let field = field.or_else(|| named(condition));
         let hidden = field.or_else(|| {
             let mut keys = narrowings(condition).into_iter();
             let (below, key, _) = keys.find(|(_, key, words)| self.hides_entries(key, words))?;
@@ -86,6 +94,16 @@ impl Hidden {
         match hidden {
             Some((below, field)) => Err(field_masked(&field).with("pointer", format!("{pointer}{below}"))),
             None => Ok(()),
+        }
+    }
+
+    /// Takes what is hidden out of what a text can name: whoever writes a text of their own reads what it says.
+    pub fn veil(&self, context: &mut Value) {
+        let Some(Value::Object(fields)) = context.pointer_mut("/lead/customFields") else { return };
+        for key in &self.keys {
+            if let Some(value) = fields.get_mut(key).filter(|value| !value.is_null()) {
+                *value = mask::DOTS.into();
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Colleagues: made, invited, changed, removed.
 
+use futures::future::join_all;
 use serde_json::json;
 
 use super::{client, login, mail, refresh, sign_in, text, token_of};
@@ -154,4 +155,32 @@ async fn an_invitation_is_sent_again_and_nobody_is_active_without_a_password() {
     tenant.post(&again, json!({})).await.expect_problem(409, "already_joined");
     let audit = tenant.get("/api/audit?action=user.invited_again").await.expect(200);
     assert_eq!(audit["items"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_disabled_at_this_moment_leaves_nothing_behind_that_outlasts_it() {
+    for _ in 0..3 {
+        let tenant = Tenant::new().await;
+        let admin = tenant.colleague("admin").await;
+        let id = admin.get("/api/me").await.expect(200)["id"].clone();
+        let path = format!("/api/users/{}", id.as_str().unwrap());
+        let key = || json!({"name": "Kept", "kind": "secret", "scopes": ["leads:read"]});
+        let (disabled, made, undone) = tokio::join!(
+            tenant.patch(&path, json!({"status": "disabled"})),
+            join_all((0..6).map(|_| admin.post("/api/api-keys", key()))),
+            join_all((0..6).map(|_| admin.patch(&path, json!({"status": "active"})))),
+        );
+        disabled.expect(200);
+        for answer in made.iter().chain(&undone) {
+            assert!([200, 201, 401, 409].contains(&answer.status.as_u16()), "{answer}");
+        }
+        for answer in made.iter().filter(|answer| answer.status == 201) {
+            let made = answer.expect(201);
+            let kept = Client::anonymous().with_token(made["key"].as_str().unwrap());
+            kept.get("/api/leads").await.expect_problem(401, "unauthorized");
+        }
+        let users = tenant.get("/api/users?status=disabled").await.expect(200);
+        let still = users["items"].as_array().unwrap().iter().any(|user| user["id"] == id);
+        assert!(still, "{users}");
+    }
 }

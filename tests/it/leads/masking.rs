@@ -103,6 +103,21 @@ async fn hidden_fields_are_neither_compared_nor_overwritten() {
             }
         }
     }
+    // A text of one's own says what one may read; a manager's template is the manager's decision.
+    let sends = async |client: &Client, body: Value| {
+        let sent = client.post("/api/messages/send", body).await.expect(202);
+        let message = format!("/api/messages/{}", sent["messageId"].as_str().unwrap());
+        client.get(&message).await.expect(200)["body"].as_str().unwrap().to_owned()
+    };
+    let asked = "IBAN {{ lead.customFields.iban }}{% if lead.customFields.iban == 'DE02120300000000202051' %}!{% endif %}";
+    let message = |body: &str| json!({"leadId": lead["id"], "channel": "email", "subject": "s", "body": body, "sendAt": "2199-01-01T00:00:00Z"});
+    assert_eq!(sends(&staff, message(asked)).await, "IBAN •••••");
+    assert_eq!(sends(&manager, message(asked)).await, "IBAN DE02120300000000202051!");
+    let template = json!({"name": "Iban", "channel": "sms", "body": asked});
+    let template = manager.post("/api/templates", template).await.expect(201);
+    let render = format!("/api/templates/{}/render", template["id"].as_str().unwrap());
+    let looked_at = staff.post(&render, json!({"leadId": lead["id"]})).await.expect(200);
+    assert_eq!(looked_at["body"], "IBAN •••••");
     let preview = json!({"conditions": {"field": "firstName", "op": "eq", "value": "Lena"}});
     let preview = viewer.post("/api/segments/preview", preview).await;
     assert_eq!(preview.expect(200)["count"], 1);
