@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json, to_value};
 use shared::{
+    auth::Role,
     events::EventKind,
-    leads::{self, Identities, Known, Lead, NewLead, Upserted},
+    leads::{self, Definitions, Identities, Known, Lead, NewLead, Upserted},
     private::Private,
     values::{Email, Line, Phone, Tag, Word},
     webhooks::{
@@ -16,6 +17,9 @@ use shared::{
 };
 
 use crate::apply::{Failed, Ingest, joined};
+
+/// What stands in an activity for an answer that the lead keeps from some.
+const HIDDEN: &str = "•••••";
 
 /// What is known about a person before it is known whether we know them.
 #[derive(Default)]
@@ -110,6 +114,7 @@ impl Ingest<'_> {
             }
             _ => (Some(EventKind::WebhookReceived), "system", "Details received"),
         };
+        let shown = self.shown_answers(&details).await?;
         let data = joined(self.origin(), details.activity);
         let key = self.key(canonical, "activity");
         let written = receipts::record(
@@ -119,7 +124,7 @@ impl Ingest<'_> {
                 kind,
                 title,
                 body: captured.message.clone().map(Private::new),
-                data: Private::new(data.clone()),
+                data: Private::new(joined(data.clone(), shown)),
                 dedupe_key: &key,
                 occurred_at: canonical.occurred_at,
                 visitor_id: captured.visitor_id.as_deref(),
@@ -136,6 +141,21 @@ impl Ingest<'_> {
             self.event(event, (self.receipt.id, Some(lead.id)), key, canonical.occurred_at, payload);
         }
         Ok(())
+    }
+
+    /// The answers as everybody may read them: what is hidden of a lead stands with the lead alone, where roles are asked.
+    async fn shown_answers(&mut self, details: &Details) -> Result<Value, Failed> {
+        let mut fields = details.activity.get("fields").cloned().unwrap_or_default();
+        if !details.custom_fields.is_empty() {
+            let definitions = Definitions::load(self.tx).await?;
+            let hidden = definitions.hidden_from(Role::Viewer);
+            for field in hidden.filter(|field| details.custom_fields.contains_key(&field.key)) {
+                if let Some(answer) = fields.get_mut(&field.key) {
+                    *answer = HIDDEN.into();
+                }
+            }
+        }
+        Ok(json!({"fields": fields}))
     }
 
     /// Sorts the answers: what the source's map names is about the person, the rest about this submission.

@@ -66,6 +66,37 @@ async fn a_form_brings_names_fields_campaign_and_consent() {
 }
 
 #[tokio::test]
+async fn an_answer_that_a_lead_keeps_from_some_stands_with_the_lead_alone() {
+    let tenant = Tenant::new().await;
+    for (key, more) in [("injury", json!({"isHealthData": true})), ("plan", json!({}))] {
+        let mut field = json!({"entity": "lead", "key": key, "label": key, "type": "text"});
+        field.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        tenant.post("/api/custom-fields", field).await.expect(201);
+    }
+    let settings = json!({"map": {"injury": "customFields.injury", "plan": "customFields.plan"}});
+    let source = Source::new(&tenant, "forms", settings).await;
+    let email = unique_email("patient");
+    let body = json!({"email": email, "injury": "left knee", "plan": "gold", "note": "Tuesdays"});
+    let answer = source.post(JSON, &[], body.to_string()).await.expect(202);
+    settled(&tenant, answer["receiptId"].as_str().unwrap(), "processed").await;
+    let lead = items(&tenant, &format!("/api/leads?search={email}")).await.remove(0);
+    assert_eq!(lead["customFields"]["injury"], "left knee");
+    let (viewer, of_lead) =
+        (tenant.colleague("viewer").await, format!("/api/leads/{}", lead["id"].as_str().unwrap()));
+    for path in ["activities?kind=form", "timeline"].map(|list| format!("{of_lead}/{list}")) {
+        let seen = viewer.get(&path).await;
+        seen.expect(200);
+        assert!(
+            !seen.text.contains("knee") && seen.text.contains("gold") && seen.text.contains("Tuesdays"),
+            "{seen}"
+        );
+    }
+    // What happened is told in full to whoever may read everything.
+    let event = items(&tenant, "/api/events?type=form.submitted").await.remove(0);
+    assert!(event.to_string().contains("left knee"), "{event}");
+}
+
+#[tokio::test]
 async fn robots_get_an_answer_and_nothing_else() {
     let tenant = Tenant::new().await;
     let source = Source::new(&tenant, "forms", json!({"honeypot": "website"})).await;
