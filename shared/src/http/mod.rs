@@ -9,6 +9,7 @@
 //!   transactions, rendering of problems, conditional answers, one log line.
 
 mod answer;
+mod authenticate;
 mod body;
 mod common;
 mod cx;

@@ -10,7 +10,8 @@ use http::{HeaderValue, header, request::Parts};
 
 use super::{
     Actor, ApiResult, Cx, Meter, OpenCx, Problem,
-    cx::{Refusal, authenticate, bearer},
+    authenticate::{authenticate, bearer},
+    cx::Refusal,
 };
 use crate::{
     app::App,
