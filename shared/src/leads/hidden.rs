@@ -70,7 +70,12 @@ impl Hidden {
     /// Whether people's past may not be narrowed like that: what they answered on forms is often an address, and other words may name
     /// one in full.
     fn hides_entries(&self, key: &str, words: &[&str]) -> bool {
-        self.contacts && (key.starts_with("fields.") || words.iter().any(|word| mask::holds_address(word)))
+        self.contacts && key.starts_with("fields.") || self.hides_what_says(words)
+    }
+
+    /// Whether a comparison with these words would confirm an address.
+    fn hides_what_says(&self, words: &[&str]) -> bool {
+        self.contacts && words.iter().any(|word| mask::holds_address(word))
     }
 
     /// Refuses a tree that compares a hidden field.
@@ -79,19 +84,17 @@ impl Hidden {
     /// 403 `field_masked` naming the field.
     pub fn check_condition(&self, condition: &Condition, pointer: &str) -> Result<(), Problem> {
         let field = lead_fields(condition).into_iter().find(|(_, field)| self.hides(field));
-        let named = |condition: &Condition| {
-            let mut words = compared(condition).into_iter();
-            words
-                .find(|(_, _, words)| self.contacts && words.iter().any(|word| mask::holds_address(word)))
-                .map(|(below, field, _)| (below, field.to_owned()))
+        let value = || {
+            let mut values = compared(condition).into_iter();
+            let (below, field, _) = values.find(|(.., words)| self.hides_what_says(words))?;
+            Some((below, field.to_owned()))
         };
-        let field = field.or_else(|| named(condition));
-        let hidden = field.or_else(|| {
+        let entries = || {
             let mut keys = narrowings(condition).into_iter();
             let (below, key, _) = keys.find(|(_, key, words)| self.hides_entries(key, words))?;
             Some((below, key.to_owned()))
-        });
-        match hidden {
+        };
+        match field.or_else(value).or_else(entries) {
             Some((below, field)) => Err(field_masked(&field).with("pointer", format!("{pointer}{below}"))),
             None => Ok(()),
         }
